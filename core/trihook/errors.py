@@ -1,0 +1,153 @@
+"""Every error that trihook raises on purpose, as one tree.
+
+::
+
+    TrihookError
+    ├── ConfigError                  a setting is unknown or has a value it cannot have
+    ├── PluginError                  an installed plugin cannot be loaded or used
+    ├── RepositoryError              a model repository's layout is not one that Triton can load
+    ├── LocalTritonError             the embedded Triton cannot be started or has died
+    └── ScoringError                 one item, or a whole request, has no answer
+        ├── RequestError             the caller can mend it
+        │   ├── PayloadError             malformed, undecodable or of the wrong type
+        │   ├── PayloadTooLargeError     the body or a picture is over its limit
+        │   ├── UnsupportedMediaTypeError   no plugin takes this media type
+        │   └── UnknownModelError        no such model, or none chosen
+        ├── HookError                a plugin raised
+        │   └── HookResultError          a plugin returned what it must not
+        ├── TritonError              Triton answered with an error of its own, or with nonsense
+        ├── UnavailableError         nobody can answer now: try again later
+        │   ├── TritonUnavailableError   Triton is unreachable or the model is not ready
+        │   └── OverloadedError          the host has as much work as it accepts
+        └── DeadlineError            Triton or a plugin was too slow
+
+A :class:`ScoringError` says at which stage it arose and which plugin is to blame. Its message is
+for the caller: it never holds a path, a traceback or the text of a library. What a maintainer
+needs to know beyond that is its ``__cause__``, which the host logs once.
+
+Plugins raise :class:`PayloadError`, :class:`PayloadTooLargeError` or
+:class:`UnsupportedMediaTypeError` to refuse an item; anything else that leaves a hook is the
+plugin's own fault and becomes a :class:`HookError`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class TrihookError(Exception):
+    """Base of every error that trihook raises on purpose."""
+
+
+class ConfigError(TrihookError):
+    """A setting is unknown or has a value it cannot have."""
+
+
+class PluginError(TrihookError):
+    """An installed plugin cannot be loaded or used; the message names its distribution."""
+
+
+class RepositoryError(TrihookError):
+    """A model repository's layout is not one that Triton can load; the message names the path."""
+
+
+class LocalTritonError(TrihookError):
+    """The embedded Triton cannot be started here, or ended by itself."""
+
+
+class ScoringError(TrihookError):
+    """One item, or a whole request, has no answer.
+
+    ``stage`` is where it happened: ``request``, ``select_model``, ``preprocess``, ``inputs``,
+    ``infer`` or ``postprocess``. ``plugin`` is the name of the plugin to blame, or ``""``.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, stage: str = "", plugin: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.stage = stage
+        self.plugin = plugin
+
+    def at(self, stage: str, plugin: str = "") -> Self:
+        """Fill in the stage and plugin where they are still unknown, and return the error."""
+        self.stage = self.stage or stage
+        self.plugin = self.plugin or plugin
+        return self
+
+
+class RequestError(ScoringError):
+    """The request cannot be scored as it stands; the caller can mend it."""
+
+    code = "bad_request"
+
+
+class PayloadError(RequestError):
+    """The body or an item in it is malformed, undecodable or of the wrong type."""
+
+    code = "bad_payload"
+
+
+class PayloadTooLargeError(RequestError):
+    """The body, or something in it such as a picture, is over its limit."""
+
+    code = "payload_too_large"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """No installed plugin takes this media type for the chosen model."""
+
+    code = "unsupported_media_type"
+
+
+class UnknownModelError(RequestError):
+    """No such model is loaded, or the request leaves open which one is meant."""
+
+    code = "unknown_model"
+
+
+class HookError(ScoringError):
+    """A plugin raised something other than a :class:`RequestError`."""
+
+    code = "plugin_failed"
+
+
+class HookResultError(HookError):
+    """A plugin returned what the hook does not allow or the model does not declare."""
+
+    code = "plugin_result"
+
+
+class TritonError(ScoringError):
+    """Triton answered with an error of its own, or with something that is no valid answer."""
+
+    code = "triton_error"
+
+
+class UnavailableError(ScoringError):
+    """Nobody can answer now; the same request may succeed after ``retry_after`` seconds."""
+
+    code = "unavailable"
+    retry_after: ClassVar[int] = 1
+
+
+class TritonUnavailableError(UnavailableError):
+    """Triton is unreachable, or the model is not ready."""
+
+    code = "triton_unavailable"
+
+
+class OverloadedError(UnavailableError):
+    """The host has as much work as it accepts."""
+
+    code = "overloaded"
+
+
+class DeadlineError(ScoringError):
+    """Triton or a plugin did not answer in the time the request has."""
+
+    code = "deadline_exceeded"

@@ -1,0 +1,1 @@
+"""The scoring host: HTTP in front of the pipeline, under Flask and Gunicorn."""

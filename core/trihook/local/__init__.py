@@ -1,0 +1,1 @@
+"""An embedded, real tritonserver for laptops and tests."""
