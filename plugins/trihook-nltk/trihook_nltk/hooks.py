@@ -1,0 +1,114 @@
+"""The plugin: texts in, words and characters out, for models that declare such inputs.
+
+For each field of the model ``preprocess`` leaves in ``item.state``, for ``postprocess``:
+
+``<field>_text``
+    the text as it was sent, a ``str``
+``<field>_tokens``
+    its words, a tuple of :class:`~trihook_nltk.Token` in the order of the model's input
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from trihook import ConfigError, Item, PayloadError, hookimpl
+
+from trihook_nltk.fields import TextField, text_fields
+from trihook_nltk.sentences import LANGUAGES
+from trihook_nltk.words import tokenize
+
+if TYPE_CHECKING:
+    from trihook import Model
+
+    from trihook_nltk.fields import Strings
+
+_EXAMPLES = {
+    "context": "The Eiffel Tower was completed in 1889. It stands in Paris.",
+    "query": "When was the Eiffel Tower completed?",
+}
+
+
+@hookimpl
+def preprocess(item: Item, model: Model) -> dict[str, Strings] | None:
+    """Turn ``{"<field>": "text", …}``, or a plain text for a sole field, into words."""
+    fields = text_fields(model)
+    texts = _texts(item, fields)
+    if texts is None:
+        return None
+    language, lower = _language(model), _lower(model)
+    tensors: dict[str, Strings] = {}
+    for field in fields:
+        text = texts[field.name]
+        tokens = tokenize(text, language)
+        if not tokens:
+            raise PayloadError(f"{field.name!r} must hold at least one word, got blank text")
+        item.state.update({f"{field.name}_text": text, f"{field.name}_tokens": tokens})
+        tensors |= field.tensors(tokens, lower=lower)
+    return tensors
+
+
+@hookimpl
+def example(model: Model) -> Item | None:
+    """Give a short text for each of the model's fields."""
+    names = [field.name for field in text_fields(model)]
+    if not names:
+        return None
+    return Item({name: _EXAMPLES.get(name, "A few words, for example.") for name in names})
+
+
+def _texts(item: Item, fields: tuple[TextField, ...]) -> dict[str, str] | None:
+    names = [field.name for field in fields]
+    if isinstance(item.data, bytes):
+        if len(names) != 1 or item.media_type != "text/plain":
+            return None
+        return {names[0]: _decode(item.data, names[0])}
+    if not isinstance(item.data, Mapping) or item.data.keys().isdisjoint(names):
+        return None
+    return {name: _text(item.data, name) for name in names}
+
+
+def _text(data: Mapping[str, object], name: str) -> str:
+    if name not in data:
+        raise PayloadError(f"{name!r} is missing, expected a text")
+    text = data[name]
+    if not isinstance(text, str):
+        raise PayloadError(f"{name!r} must be a text, got {type(text).__name__}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PayloadError(
+            f"{name!r} must be Unicode text, got half a surrogate pair at offset {error.start}"
+        ) from error
+    return text
+
+
+def _decode(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PayloadError(
+            f"{name!r} must be text in UTF-8, got other bytes at offset {error.start}"
+        ) from error
+
+
+def _language(model: Model) -> str:
+    language = model.options.get("language", "english")
+    if not isinstance(language, str) or language not in LANGUAGES:
+        raise ConfigError(
+            f"option 'language' of model {model.name!r} must be one of "
+            f"{', '.join(sorted(LANGUAGES))}, got {language!r}"
+        )
+    return language
+
+
+def _lower(model: Model) -> bool:
+    lower = model.options.get("lower", True)
+    # parameters of config.pbtxt are always strings
+    value = {"true": True, "false": False}.get(lower) if isinstance(lower, str) else lower
+    if not isinstance(value, bool):
+        raise ConfigError(
+            f"option 'lower' of model {model.name!r} must be true or false, got {lower!r}"
+        )
+    return value
