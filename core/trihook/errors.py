@@ -7,6 +7,7 @@
     ├── PluginError                  an installed plugin cannot be loaded or used
     ├── RepositoryError              a model repository's layout is not one that Triton can load
     ├── LocalTritonError             the embedded Triton cannot be started or has died
+    ├── MisfitError                  an array does not fit the tensor that a model declares
     └── ScoringError                 one item, or a whole request, has no answer
         ├── RequestError             the caller can mend it
         │   ├── PayloadError             malformed, undecodable or of the wrong type
@@ -56,6 +57,10 @@ class RepositoryError(TrihookError):
 
 class LocalTritonError(TrihookError):
     """The embedded Triton cannot be started here, or ended by itself."""
+
+
+class MisfitError(TrihookError):
+    """An array does not fit the tensor that a model declares; the message names both."""
 
 
 class ScoringError(TrihookError):

@@ -1,0 +1,171 @@
+"""The models that Triton has loaded: read once, and again when they change.
+
+Reading happens on the network's hub; a finished snapshot may be looked at from any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from trihook.errors import ScoringError, TritonError, TritonUnavailableError
+from trihook.triton.client import TritonClient
+from trihook.triton.metadata import build_model
+from trihook.types import Model, Option
+
+_LOG = logging.getLogger(__name__)
+_REREAD_PAUSE = 1.0  # seconds; a flood of refused requests must not become one of metadata reads
+
+
+class Catalog:
+    """The models by name, at the version that Triton serves when none is named.
+
+    Metadata is never read for a request as such: it is read at the first one, when Triton's
+    repository index shows a change, and, for models in use, every ``refresh_interval`` seconds
+    in the background, which finds a model that was reloaded in place. A refused inference and a
+    reply from another version lead to a reading as well. ``options`` gives a model's overriding
+    options.
+    """
+
+    def __init__(
+        self,
+        client: TritonClient,
+        options: Callable[[str], Mapping[str, Option]] = lambda name: {},
+        refresh_interval: float = 10.0,
+    ) -> None:
+        self._client = client
+        self._options = options
+        self._interval = refresh_interval
+        self._models: Mapping[str, Model] = MappingProxyType({})
+        self._pinned: dict[tuple[str, str], Model] = {}
+        self._served: dict[str, tuple[str, ...]] = {}
+        self._used: set[str] = set()
+        self._reread: dict[str, float] = {}
+        self._read_at = float("-inf")
+        self._refreshing = False
+        self._lock = BoundedSemaphore(1)
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The latest snapshot, immutable, empty before the first reading."""
+        return self._models
+
+    def ensure(self) -> None:
+        """Read the models if that was never done; see to an old snapshot in the background.
+
+        Raises :class:`TritonUnavailableError` or :class:`TritonError` if nothing was ever read
+        and Triton cannot be asked now.
+        """
+        age = time.monotonic() - self._read_at
+        if not self._models:
+            self.refresh()
+        elif age > self._interval and not self._refreshing:
+            self._refreshing = True
+            gevent.spawn(self._refresh_quietly)
+
+    def find(self, name: str, version: str = "") -> Model | None:
+        """Return the model, looking for it in Triton once if the snapshot does not have it."""
+        model = self._known(name, version)
+        if model is None and self._may_reread(f"{name}/{version}"):
+            self.refresh()
+            model = self._known(name, version)
+            if model is None and version and name in self._models:
+                model = self._read_pinned(name, version)
+        if model is not None:
+            self._used.add(name)
+        return model
+
+    def changed(self, model: Model, *, pinned: bool = False) -> Model | None:
+        """Read a model again, at most once a second; return it if it is not what it was."""
+        key = f"{model.name}/{model.version if pinned else ''}"
+        if not self._may_reread(key):
+            now = self._known(model.name, model.version if pinned else "")
+            return now if now != model else None
+        if pinned:
+            now = self._read_pinned(model.name, model.version)
+        else:
+            now = self._read(model.name)
+            if now is not None:
+                self._models = MappingProxyType({**self._models, now.name: now})
+        return now if now != model else None
+
+    def note_version(self, model: Model, version: str) -> None:
+        """Take notice of the version that answered: another one than known ages the snapshot."""
+        if version not in ("", model.version):
+            self._used.add(model.name)
+            self._read_at = float("-inf")
+
+    def refresh(self) -> None:
+        """Read the repository index, and the metadata of what is new, changed or in use."""
+        with self._lock:
+            served = _by_name(self._client.index())
+            used, self._used = self._used, set()
+            models = {}
+            for name, versions in served.items():
+                known = self._models.get(name)
+                if known is None or name in used or self._served.get(name) != versions:
+                    known = self._read(name)
+                if known is not None:
+                    models[name] = known
+            self._models = MappingProxyType(models)
+            self._served = served
+            self._pinned = {k: m for k, m in self._pinned.items() if k[0] not in used}
+            self._read_at = time.monotonic()
+
+    def _refresh_quietly(self) -> None:
+        try:
+            self.refresh()
+        except ScoringError as exc:
+            _LOG.info("keeping the models as they were last read: %s", exc)
+        finally:
+            self._read_at = time.monotonic()
+            self._refreshing = False
+
+    def _known(self, name: str, version: str) -> Model | None:
+        model = self._models.get(name)
+        if model is None or version in ("", model.version):
+            return model
+        return self._pinned.get((name, version))
+
+    def _read_pinned(self, name: str, version: str) -> Model | None:
+        model = self._read(name, version)
+        if model is not None:
+            self._pinned[name, version] = model
+        return model
+
+    def _read(self, name: str, version: str = "") -> Model | None:
+        """Read one model from Triton; None if it is not there, or not any more."""
+        try:
+            metadata = self._client.metadata(name, version)
+            config = self._client.config(name, version)
+        except TritonUnavailableError:
+            raise
+        except TritonError as exc:
+            _LOG.warning("model %r is left out: %s", name, exc)
+            return None
+        if version:
+            metadata = {**metadata, "versions": [version]}
+        return build_model(metadata, config, self._options(name))
+
+    def _may_reread(self, key: str) -> bool:
+        now = time.monotonic()
+        if now - self._reread.get(key, float("-inf")) < _REREAD_PAUSE:
+            return False
+        self._reread = {k: t for k, t in self._reread.items() if now - t < _REREAD_PAUSE}
+        self._reread[key] = now
+        return True
+
+
+def _by_name(index: list[dict[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the versions that are ready, by model name, of a repository index."""
+    served: dict[str, tuple[str, ...]] = {}
+    for entry in index:
+        if entry.get("state", "READY") == "READY":
+            versions = (*served.get(entry["name"], ()), str(entry.get("version", "")))
+            served[entry["name"]] = tuple(sorted(versions))
+    return dict(sorted(served.items()))

@@ -1,0 +1,130 @@
+"""Input construction: what a plugin returned for an item, fitted to what the model declares.
+
+Pure: arrays in, arrays out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from trihook.errors import MisfitError
+from trihook.triton.dtypes import DTYPES, Array, cast
+from trihook.types import Inference, Model, RequestedOutput, TensorSpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """The input tensors of one item, ready to be stacked or sent.
+
+    Where the model has a batch dimension every tensor has it too, with ``rows`` rows, and
+    ``squeeze`` says that the item came without it and wants its outputs so; else ``rows`` is 0.
+    """
+
+    tensors: Mapping[str, Array]
+    rows: int = 0
+    squeeze: bool = False
+    outputs: tuple[RequestedOutput, ...] = ()
+
+
+def build_inputs(inference: Inference, model: Model) -> Inputs:
+    """Fit all inputs of one item, and check the outputs that it asks for.
+
+    Raises :class:`MisfitError` for an input or output that the model does not declare, an input
+    that is missing, an array that does not fit, or inputs that disagree on the batch dimension.
+    """
+    _check_names(inference, model)
+    fitted = {
+        spec.name: fit(inference.inputs[spec.name], spec, batched=model.max_batch_size > 0)
+        for spec in model.inputs
+        if spec.name in inference.inputs
+    }
+    if not model.max_batch_size:
+        return Inputs(fitted, outputs=inference.outputs)
+    return _add_batch_dimension(fitted, inference, model)
+
+
+def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
+    """Return ``value`` as an array of the datatype and shape that ``spec`` declares.
+
+    Leading dimensions of length 1 that are declared and missing are added. Where the model is
+    ``batched``, an array with one dimension more than declared keeps it, as its batch
+    dimension. The result is C-contiguous.
+    Raises :class:`MisfitError`, naming the tensor, what it declares and what came.
+    """
+    try:
+        array = cast(_to_array(value, spec), spec.datatype)
+    except MisfitError as exc:
+        raise MisfitError(f"input {spec} does not take what came: {exc}") from exc
+    missing = len(spec.shape) - array.ndim
+    if missing > 0 and all(size in (1, -1) for size in spec.shape[:missing]):
+        array = array.reshape((1,) * missing + array.shape)
+    row = array.shape[1:] if batched and array.ndim > len(spec.shape) else array.shape
+    if not _matches(row, spec.shape):
+        came = ", ".join(map(str, array.shape))
+        raise MisfitError(f"input {spec} does not take an array of shape [{came}]")
+    return np.require(array, requirements="C")
+
+
+def _to_array(value: ArrayLike, spec: TensorSpec) -> Array:
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return np.asarray(value, dtype=object if spec.datatype == "BYTES" else None)
+    except (ValueError, TypeError, OverflowError) as exc:
+        raise MisfitError("the lists in it are not of one length") from exc
+
+
+def _matches(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
+    return len(shape) == len(declared) and all(
+        want in (-1, size) for size, want in zip(shape, declared, strict=True)
+    )
+
+
+def _check_names(inference: Inference, model: Model) -> None:
+    for name in inference.inputs:
+        if model.input(name) is None:
+            raise MisfitError(
+                f"model {model.name!r} declares no input {name!r}; "
+                f"it declares {', '.join(spec.name for spec in model.inputs)}"
+            )
+    for spec in model.inputs:
+        if not spec.optional and spec.name not in inference.inputs:
+            raise MisfitError(f"input {spec} is missing")
+    for wanted in inference.outputs:
+        if model.output(wanted.name) is None:
+            raise MisfitError(
+                f"model {model.name!r} declares no output {wanted.name!r}; "
+                f"it declares {', '.join(spec.name for spec in model.outputs)}"
+            )
+
+
+def _add_batch_dimension(fitted: dict[str, Array], inference: Inference, model: Model) -> Inputs:
+    specs = {spec.name: spec for spec in model.inputs}
+    ranked = {name: array.ndim > len(specs[name].shape) for name, array in fitted.items()}
+    if len(set(ranked.values())) > 1:
+        having = ", ".join(name for name, has in ranked.items() if has)
+        lacking = ", ".join(name for name, has in ranked.items() if not has)
+        raise MisfitError(f"{having} came with a batch dimension and {lacking} without")
+    if not any(ranked.values()):
+        tensors = {name: array[np.newaxis] for name, array in fitted.items()}
+        return Inputs(tensors, rows=1, squeeze=True, outputs=inference.outputs)
+    sizes = {name: array.shape[0] for name, array in fitted.items()}
+    if len(set(sizes.values())) > 1:
+        came = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise MisfitError(f"the inputs differ in their batch dimension: {came}")
+    rows = next(iter(sizes.values()))
+    if rows == 0:
+        raise MisfitError("the batch dimension is empty")
+    return Inputs(fitted, rows=rows, outputs=inference.outputs)
+
+
+def zeros(spec: TensorSpec) -> Array:
+    """Return the smallest array that fits ``spec``, of zeros or empty texts, -1 read as 1."""
+    shape = tuple(max(size, 1) if size < 0 else size for size in spec.shape)
+    if spec.datatype == "BYTES":
+        return np.full(shape, b"", dtype=object)
+    return np.zeros(shape, DTYPES[spec.datatype])

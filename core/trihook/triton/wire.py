@@ -1,0 +1,117 @@
+"""Triton's wire format for inferences: a JSON header, then the tensors' bytes.
+
+Source: the Open Inference Protocol with Triton's binary tensor data extension. Requests are
+built by tritonclient; replies are read here, because every one is checked against what the
+model declares and what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import deserialize_bf16_tensor, deserialize_bytes_tensor
+
+from trihook.triton.dtypes import DTYPES, Array
+from trihook.types import Model, RequestedOutput, TensorSpec
+
+
+class WireError(ValueError):
+    """A reply is not what the protocol, the model or the request says; private to the client."""
+
+
+def encode_request(
+    tensors: Mapping[str, Array],
+    model: Model,
+    outputs: Sequence[RequestedOutput],
+    request_id: str,
+) -> tuple[bytes, int | None]:
+    """Return the body of an inference and the length of its JSON header.
+
+    ``tensors`` are fitted: of the declared datatypes, with their batch dimension.
+    """
+    inputs = []
+    for spec in model.inputs:
+        if spec.name in tensors:
+            array = tensors[spec.name]
+            wired = InferInput(spec.name, list(array.shape), spec.datatype)
+            wired.set_data_from_numpy(array, binary_data=True)
+            inputs.append(wired)
+    wanted = [
+        InferRequestedOutput(output.name, binary_data=True, class_count=output.class_count)
+        for output in outputs
+    ]
+    body, header_length = InferenceServerClient.generate_request_body(
+        inputs, outputs=wanted or None, request_id=request_id
+    )
+    return body, header_length
+
+
+def decode_reply(
+    body: bytes,
+    header_length: int | None,
+    model: Model,
+    outputs: Sequence[RequestedOutput],
+    request_id: str,
+    rows: int,
+) -> tuple[dict[str, Array], str]:
+    """Return the output tensors by name, and the version that answered.
+
+    ``rows`` is the length of the batch dimension that must come back, 0 where there is none.
+    The arrays are read-only views of ``body``. Raises :class:`WireError` or another
+    ``ValueError``, ``KeyError`` or ``TypeError`` for anything that is not a reply to this request.
+    """
+    header = orjson.loads(memoryview(body)[: len(body) if header_length is None else header_length])
+    if header.get("id", "") != request_id:
+        raise WireError("the reply belongs to another request")
+    buffers = memoryview(body)[header_length:] if header_length is not None else memoryview(b"")
+    tensors: dict[str, Array] = {}
+    for entry in header["outputs"]:
+        size = (entry.get("parameters") or {}).get("binary_data_size")
+        if size is not None and size > len(buffers):
+            raise WireError("the reply ends in the middle of a tensor")
+        tensors[entry["name"]] = _decode_tensor(entry, None if size is None else buffers[:size])
+        buffers = buffers[size or 0 :]
+        _check_declared(entry, model, outputs, rows)
+    names = {output.name for output in outputs} or {spec.name for spec in model.outputs}
+    if names != set(tensors):
+        raise WireError("the reply does not hold the outputs that were asked for")
+    return tensors, str(header.get("model_version", ""))
+
+
+def _decode_tensor(entry: Mapping[str, Any], buffer: memoryview | None) -> Array:
+    datatype = entry["datatype"]
+    if buffer is None:
+        values = entry["data"]
+        if datatype == "BYTES":
+            values = [str(value).encode() for value in values]
+        flat = np.fromiter(values, DTYPES[datatype], count=len(values))
+    elif datatype == "BYTES":
+        flat = deserialize_bytes_tensor(bytes(buffer)) if len(buffer) else np.empty(0, object)
+    elif datatype == "BF16":
+        flat = deserialize_bf16_tensor(bytes(buffer))
+    else:
+        flat = np.frombuffer(buffer, DTYPES[datatype])
+    return flat.reshape(entry["shape"])
+
+
+def _check_declared(
+    entry: Mapping[str, Any], model: Model, outputs: Sequence[RequestedOutput], rows: int
+) -> None:
+    spec = model.output(entry["name"])
+    if spec is None:
+        raise WireError("the reply holds an output that the model does not declare")
+    if any(output.name == spec.name and output.class_count for output in outputs):
+        return  # a classification has its own datatype and shape
+    if entry["datatype"] != spec.datatype or not _fits(entry["shape"], spec, rows):
+        raise WireError(f"output {spec} came as {entry['datatype']} {entry['shape']}")
+
+
+def _fits(shape: Sequence[int], spec: TensorSpec, rows: int) -> bool:
+    declared = (rows, *spec.shape) if rows else spec.shape
+    return len(shape) == len(declared) and all(
+        want in (-1, size) for size, want in zip(shape, declared, strict=True)
+    )
