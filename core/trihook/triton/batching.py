@@ -48,7 +48,7 @@ class Batcher:
         self,
         client: TritonClient,
         concurrency: int = 8,
-        on_version: Callable[[Model, str], None] = lambda model, version: None,
+        on_version: Callable[[Model, str], None] = lambda *_: None,
     ) -> None:
         self._client = client
         self._concurrency = concurrency

@@ -35,7 +35,7 @@ class Catalog:
     def __init__(
         self,
         client: TritonClient,
-        options: Callable[[str], Mapping[str, Option]] = lambda name: {},
+        options: Callable[[str], Mapping[str, Option]] = lambda _: {},
         refresh_interval: float = 10.0,
     ) -> None:
         self._client = client

@@ -1,0 +1,169 @@
+"""Settings: ``trihook.toml``, overridden by ``TRIHOOK_*``, overridden by the command line.
+
+pydantic checks the values; the layers are put on top of each other here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from trihook.errors import ConfigError
+from trihook.types import Option
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "trihook.toml"
+PREFIX = "TRIHOOK_"
+_FILE_VARIABLE = "TRIHOOK_CONFIG"
+
+OptionValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any]
+
+
+def _split(value: object) -> object:
+    """Take ``a,b`` for a list of two, as environment variables write it."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(_Table):
+    """What ``[models.NAME]`` says of one model.
+
+    ``options`` override the ``parameters`` of the model's ``config.pbtxt``; plugins read them.
+    """
+
+    options: dict[str, OptionValue] = Field(default_factory=dict)
+
+
+class Settings(_Table):
+    """All settings, with their defaults; times are in seconds, sizes in bytes.
+
+    ``triton_url`` is where Triton's HTTP service listens and ``triton_connections`` how many
+    connections a worker keeps to it. ``host``, ``port`` and ``workers`` are the scoring host's.
+    A request has ``timeout`` to be answered (0: no limit) and its body may hold
+    ``max_body_bytes`` and ``max_items``; a worker takes ``max_requests`` at a time and runs
+    hooks in ``hook_threads`` native threads. ``refresh_interval`` is how old the metadata of a
+    model in use may get. ``default_model`` scores what names no model. ``load_plugins``, where
+    given, are the only plugins loaded, ``block_plugins`` are not; ``skip_broken_plugins`` serves
+    without those that cannot be loaded. ``options`` are for every model, ``models`` for one.
+    """
+
+    triton_url: str = "localhost:8000"
+    triton_connections: int = Field(16, ge=1)
+    host: str = "127.0.0.1"
+    port: int = Field(5001, ge=0, le=65535)
+    workers: int = Field(1, ge=1)
+    timeout: float = Field(30.0, ge=0)
+    graceful_timeout: float = Field(30.0, ge=0)
+    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1)
+    max_items: int = Field(4096, ge=1)
+    max_requests: int = Field(256, ge=1)
+    hook_threads: int = Field(4, ge=1)
+    refresh_interval: float = Field(10.0, gt=0)
+    default_model: str = ""
+    load_plugins: Names | None = None
+    block_plugins: Names = ()
+    skip_broken_plugins: bool = False
+    options: dict[str, OptionValue] = Field(default_factory=dict)
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
+
+    def options_of(self, model: str) -> Mapping[str, Option]:
+        """Return the options that the settings give to one model."""
+        own = self.models[model].options if model in self.models else {}
+        return {**self.options, **own}
+
+
+def load_settings(
+    overrides: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: Path | None = None,
+) -> Settings:
+    """Build the settings from a file, the environment and ``overrides``, the last one winning.
+
+    The file is ``file``, else the one that ``TRIHOOK_CONFIG`` names, else ``trihook.toml`` in
+    the current folder if there is one. Raises :class:`ConfigError`, naming the setting, where
+    it was set, and for an unknown one the nearest that exists.
+    """
+    named = file or (Path(environment[_FILE_VARIABLE]) if environment.get(_FILE_VARIABLE) else None)
+    layers = [
+        (str(named or FILE_NAME), _read_file(named)),
+        ("the environment", _read_environment(environment)),
+        ("the command line", dict(overrides)),
+    ]
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        values |= layer
+        origins |= dict.fromkeys(layer, origin)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as exc:
+        raise ConfigError("\n".join(_explain(exc, origins))) from exc
+
+
+def _read_file(named: Path | None) -> dict[str, Any]:
+    path = named or Path(FILE_NAME)
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        if named is None:
+            return {}
+        raise ConfigError(f"settings file {path} does not exist") from exc
+    except OSError as exc:
+        raise ConfigError(f"settings file {path} cannot be read: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"settings file {path} is not TOML: {exc}") from exc
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return ``TRIHOOK_*`` by setting; tables such as ``models`` are for the file."""
+    values = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable == _FILE_VARIABLE:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in Settings.model_fields or name in ("options", "models"):
+            known = (PREFIX + field.upper() for field in Settings.model_fields)
+            raise ConfigError(f"{variable} is no setting{_suggest(variable, known)}")
+        values[name] = value
+    return values
+
+
+def _explain(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
+    for error in exc.errors(include_url=False):
+        path = ".".join(map(str, error["loc"]))
+        origin = origins.get(str(error["loc"][0]), "the settings")
+        if error["type"] == "extra_forbidden":
+            yield f"{path!r} in {origin} is no setting{_suggest(path, _known(error['loc']))}"
+        else:
+            problem = error["msg"][0].lower() + error["msg"][1:]
+            yield f"setting {path!r} in {origin} is {error['input']!r}: {problem}"
+
+
+def _known(location: tuple[int | str, ...]) -> Iterable[str]:
+    """Return the names that are known where an unknown one stood."""
+    if len(location) == 1:
+        return Settings.model_fields
+    prefix = ".".join(map(str, location[:-1]))
+    return (f"{prefix}.{name}" for name in ModelSettings.model_fields)
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,143 @@
+"""The core's own plugin: the model that is named, JSON tensors in, JSON tensors out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from trihook.errors import MisfitError, PayloadError
+from trihook.hookspecs import hookimpl
+from trihook.triton.inputs import build_inputs, zeros
+from trihook.types import Inference, Item, JsonValue, Model, ModelRef, Outputs, ScoringRequest
+
+_MAX_DIMENSIONS = 32  # numpy 1.x has no arrays beyond that
+
+
+class Defaults:
+    """Answers whatever no other plugin does.
+
+    A model that the request names is chosen before other plugins are asked, ``default_model``
+    or the only model there is after them.
+
+    A JSON item is ``{"inputs": {name: nested lists}}``, or that inner object alone, or for a
+    model with one input just the lists. Texts in BYTES tensors are UTF-8; bytes that are not
+    are written ``{"b64": "…"}``, both ways. The reply is ``{"outputs": {name: nested lists}}``.
+    """
+
+    def __init__(self, default_model: str = "") -> None:
+        self._default_model = default_model
+
+    @hookimpl(specname="select_model", tryfirst=True)
+    def select_named(self, request: ScoringRequest) -> ModelRef | None:
+        """Choose the model that the request names."""
+        if not request.model:
+            return None
+        return ModelRef(request.model, request.version, "the request names it")
+
+    @hookimpl(specname="select_model", trylast=True)
+    def select_default(self, models: Mapping[str, Model]) -> ModelRef | None:
+        """Choose the model that the settings name, or the only one."""
+        if self._default_model:
+            return ModelRef(self._default_model, reason="it is the default_model of the settings")
+        if len(models) == 1:
+            return ModelRef(next(iter(models)), reason="it is the only model loaded")
+        return None
+
+    @hookimpl(trylast=True)
+    def preprocess(self, item: Item, model: Model) -> Inference | None:
+        """Take the tensors of a JSON item as they stand; a body that is no JSON is not ours."""
+        if isinstance(item.data, bytes):
+            return None
+        inference = Inference({k: _decode(v) for k, v in _tensors(item.data, model).items()})
+        try:
+            build_inputs(inference, model)
+        except MisfitError as exc:
+            raise PayloadError(str(exc)) from exc
+        return inference
+
+    @hookimpl(trylast=True)
+    def postprocess(self, outputs: Outputs) -> JsonValue:
+        """Return every output as nested lists."""
+        return {"outputs": {name: _encode(array) for name, array in outputs.items()}}
+
+    @hookimpl(trylast=True)
+    def example(self, model: Model) -> Item:
+        """Return zeros and empty texts for every input."""
+        return Item({"inputs": {spec.name: _encode(zeros(spec)) for spec in model.inputs}})
+
+
+def _tensors(data: JsonValue | bytes, model: Model) -> dict[str, JsonValue]:
+    """Find the input tensors in an item, by the one reading that it has."""
+    names = [spec.name for spec in model.inputs]
+    if isinstance(data, dict):
+        inner = data.get("inputs")
+        if isinstance(inner, dict):
+            return inner
+        if data and set(data) <= set(names):
+            return data
+    elif isinstance(data, list | int | float | bool | str) and len(names) == 1:
+        return {names[0]: data}
+    came = f"the names {', '.join(map(repr, data))}" if isinstance(data, dict) else _kind(data)
+    raise PayloadError(
+        f"no plugin takes this item for model {model.name!r}, and it holds no tensors: expected "
+        f'{{"inputs": {{…}}}} with {", ".join(map(str, model.inputs))}; got {came}'
+    )
+
+
+def _kind(data: object) -> str:
+    return {list: "a list", dict: "an object", str: "a text", type(None): "null"}.get(
+        type(data), "a number or boolean"
+    )
+
+
+def _decode(value: JsonValue) -> Any:
+    """Replace each ``{"b64": …}`` in nested lists by its bytes; lists without any stay."""
+    return _decode_objects(value) if _holds_objects(value) else value
+
+
+def _decode_objects(value: JsonValue) -> Any:
+    if isinstance(value, list):
+        return [_decode_objects(element) for element in value]
+    return _decode_base64(value) if isinstance(value, dict) else value
+
+
+def _decode_base64(value: dict[str, JsonValue]) -> bytes:
+    text = value.get("b64")
+    if len(value) != 1 or not isinstance(text, str):
+        raise PayloadError('an element of a tensor is an object, expected {"b64": "…"}')
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise PayloadError('the text of a {"b64": "…"} is not base64') from exc
+
+
+def _holds_objects(value: JsonValue, depth: int = 0) -> bool:
+    if depth > _MAX_DIMENSIONS:
+        raise PayloadError(f"the lists are nested more than {_MAX_DIMENSIONS} deep")
+    if isinstance(value, list):
+        return any(
+            _holds_objects(element, depth + 1)
+            for element in value
+            if isinstance(element, list | dict)
+        )
+    return isinstance(value, dict)
+
+
+def _encode(array: np.ndarray[Any, Any]) -> Any:
+    """Return numbers as they are, for the JSON encoder, and texts as nested lists."""
+    if array.dtype != object:
+        return array
+    return _texts(array.tolist())
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_texts(element) for element in value]
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}

@@ -1,0 +1,269 @@
+"""The pipeline: select a model, preprocess, infer, postprocess; one item's failure is its own.
+
+It knows neither HTTP nor how its threads or greenlets come about.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from trihook.deadline import Deadline
+from trihook.errors import (
+    DeadlineError,
+    HookResultError,
+    MisfitError,
+    ScoringError,
+    TritonError,
+    UnknownModelError,
+    UnsupportedMediaTypeError,
+)
+from trihook.hooks import HookCall, Hooks
+from trihook.replies import JSON, encode_reply
+from trihook.runtime import Runtime
+from trihook.triton.batching import Batcher, Result
+from trihook.triton.catalog import Catalog
+from trihook.triton.inputs import Inputs, build_inputs
+from trihook.types import Item, Model, ModelRef, Reply, ScoringRequest
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Scored:
+    """What became of one item: a reply with its body, or an error.
+
+    ``preprocessed_by`` and ``postprocessed_by`` name the plugins that answered; ``inputs`` and
+    ``outputs`` are the tensors that went to Triton and came back.
+    """
+
+    item: Item
+    reply: Reply | None = None
+    body: bytes = b""
+    error: ScoringError | None = None
+    preprocessed_by: str = ""
+    postprocessed_by: str = ""
+    inputs: Inputs | None = None
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request: its items in order, who chose the model and why, and how long.
+
+    ``seconds`` are wall-clock seconds by stage.
+    """
+
+    model: Model
+    ref: ModelRef
+    selected_by: str
+    scored: tuple[Scored, ...]
+    seconds: dict[str, float]
+
+
+class Pipeline:
+    """Takes requests through the hooks and Triton.
+
+    ``score`` may be called from several greenlets or threads at once, as its runtime allows.
+    """
+
+    def __init__(self, hooks: Hooks, catalog: Catalog, batcher: Batcher, runtime: Runtime) -> None:
+        self._hooks = hooks
+        self._catalog = catalog
+        self._batcher = batcher
+        self._runtime = runtime
+
+    def score(self, request: ScoringRequest, deadline: Deadline | None = None) -> Outcome:
+        """Score every item of a request.
+
+        Raises :class:`ScoringError` where the whole request fails: no model, no Triton, no
+        time. The failure of a single item is in its :class:`Scored`.
+        """
+        return _Run(
+            self._hooks,
+            self._catalog,
+            self._batcher,
+            self._runtime,
+            request,
+            deadline or Deadline(),
+        ).score()
+
+
+@dataclass(slots=True)
+class _Run:
+    """One request on its way."""
+
+    hooks: Hooks
+    catalog: Catalog
+    batcher: Batcher
+    runtime: Runtime
+    request: ScoringRequest
+    deadline: Deadline
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def score(self) -> Outcome:
+        with self._timed("select_model"):
+            self.runtime.run_network(self.catalog.ensure)
+            ref, plugin = self._select()
+            model = self._find(ref, plugin)
+        scored = [Scored(item) for item in self.request.items]
+        self._pass(scored, model, ref)
+        refused = [one for one in scored if isinstance(one.error, TritonError)]
+        if refused:
+            model = self._pass_again(refused, model, ref)
+        with self._timed("postprocess"):
+            self._on_each(
+                "postprocess",
+                self._postprocess,
+                [one for one in scored if one.error is None],
+                model,
+            )
+        return Outcome(model, ref, plugin, tuple(scored), self.seconds)
+
+    def _select(self) -> tuple[ModelRef, str]:
+        call = HookCall("select_model")
+        [answer] = self._run_hooks(self._ask_for_model, [call], [call])
+        if isinstance(answer, ScoringError):
+            raise answer
+        if answer is None:
+            raise UnknownModelError(self._no_choice(), stage="select_model")
+        return answer, call.answered
+
+    def _ask_for_model(self, call: HookCall) -> ModelRef | ScoringError | None:
+        try:
+            return self.hooks.select_model(call, self.request, self.catalog.models)
+        except ScoringError as exc:
+            return exc
+
+    def _no_choice(self) -> str:
+        names = ", ".join(map(repr, self.catalog.models)) or "none"
+        return f"the request names no model and no plugin chose one; loaded are: {names}"
+
+    def _find(self, ref: ModelRef, plugin: str) -> Model:
+        model = self.runtime.run_network(lambda: self.catalog.find(ref.name, ref.version))
+        if model is not None:
+            return model
+        what = f"model {ref.name!r}" + (f" at version {ref.version!r}" if ref.version else "")
+        if plugin != "core":
+            raise HookResultError(
+                f"plugin {plugin!r} chose {what}, which is not loaded",
+                stage="select_model",
+                plugin=plugin,
+            )
+        raise UnknownModelError(f"{what} is not loaded", stage="select_model")
+
+    def _pass(self, scored: Sequence[Scored], model: Model, ref: ModelRef) -> None:
+        """Take items to their outputs."""
+        with self._timed("preprocess"):
+            self._on_each("preprocess", self._preprocess, scored, model)
+        ready = [(one, one.inputs) for one in scored if one.inputs is not None]
+        if not ready:
+            return
+        with self._timed("infer"):
+            results = self._infer([inputs for _, inputs in ready], model, ref)
+        for (one, _), result in zip(ready, results, strict=True):
+            if isinstance(result, ScoringError):
+                one.error = result.at("infer")
+            else:
+                one.outputs = result
+
+    def _pass_again(self, refused: Sequence[Scored], model: Model, ref: ModelRef) -> Model:
+        """Take refused items once more if the model is not what it was when they were fitted."""
+        now = self.runtime.run_network(
+            lambda: self.catalog.changed(model, pinned=bool(ref.version))
+        )
+        if now is None:
+            return model
+        for one in refused:
+            one.error = one.inputs = None
+        self._pass(refused, now, ref)
+        return now
+
+    def _infer(self, inputs: Sequence[Inputs], model: Model, ref: ModelRef) -> list[Result]:
+        return self.runtime.run_network(
+            lambda: self.batcher.submit(
+                inputs,
+                model,
+                version=ref.version,
+                request_id=self.request.id,
+                deadline=self.deadline,
+            )
+        )
+
+    def _preprocess(self, one: Scored, call: HookCall, model: Model) -> None:
+        inference = self.hooks.preprocess(call, one.item, model, self.request)
+        if inference is None:
+            raise UnsupportedMediaTypeError(
+                f"no plugin takes {one.item.media_type or 'a body without a media type'!r} "
+                f"for model {model.name!r}"
+            )
+        one.preprocessed_by = call.answered
+        try:
+            one.inputs = build_inputs(inference, model)
+        except MisfitError as exc:
+            raise HookResultError(f"plugin {call.answered!r}: {exc}", plugin=call.answered) from exc
+
+    def _postprocess(self, one: Scored, call: HookCall, model: Model) -> None:
+        reply = self.hooks.postprocess(call, one.outputs, one.item, model, self.request)
+        if reply is None:
+            raise HookResultError(f"no plugin made a reply for model {model.name!r}")
+        one.postprocessed_by = call.answered
+        try:
+            one.body = encode_reply(reply)
+        except TypeError as exc:
+            raise HookResultError(
+                f"plugin {call.answered!r} made a reply that cannot be encoded as "
+                f"{reply.media_type}",
+                plugin=call.answered,
+            ) from exc
+        if self.request.many and reply.media_type != JSON:
+            raise HookResultError(
+                f"plugin {call.answered!r} made a reply of {reply.media_type}, "
+                "which has no place among several",
+                plugin=call.answered,
+            )
+        one.reply = reply
+
+    def _on_each(
+        self,
+        hook: str,
+        function: Callable[[Scored, HookCall, Model], None],
+        scored: Sequence[Scored],
+        model: Model,
+    ) -> None:
+        """Call ``function`` for each item in the hooks' threads, and keep what it raises."""
+
+        def attempt(work: tuple[Scored, HookCall]) -> None:
+            one, call = work
+            try:
+                function(one, call, model)
+            except ScoringError as exc:
+                one.error = exc.at(hook, call.blamed)
+
+        calls = [HookCall(hook) for _ in scored]
+        self._run_hooks(attempt, list(zip(scored, calls, strict=True)), calls)
+
+    def _run_hooks(
+        self, function: Callable[[T], R], work: Sequence[T], calls: Sequence[HookCall]
+    ) -> list[R]:
+        try:
+            return self.runtime.run_hooks(function, work, self.deadline)
+        except TimeoutError as exc:
+            slow = next((call for call in calls if call.running and not call.done), calls[0])
+            who = f"plugin {slow.running!r}" if slow.running else "waiting for a free thread"
+            raise DeadlineError(
+                f"{who} took too long in {slow.hook}", stage=slow.hook, plugin=slow.running
+            ) from exc
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent

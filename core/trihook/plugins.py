@@ -1,0 +1,201 @@
+"""Find, load, check and block the installed plugins."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+import inspect
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import pluggy
+
+from trihook import hookspecs
+from trihook.errors import PluginError
+from trihook.hooks import HOOKS, Hooks
+
+GROUP = "trihook"
+CORE = "core"
+
+
+class EntryPoint(Protocol):
+    """What is used of ``importlib.metadata.EntryPoint``."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name."""
+
+    @property
+    def dist(self) -> importlib.metadata.Distribution | None:
+        """The distribution that holds it."""
+
+    def load(self) -> object:
+        """Import the plugin and return it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """One installed plugin: ``state`` is ``loaded``, ``blocked`` or ``broken``.
+
+    ``hooks`` are the hooks it implements, where it is loaded; ``problem`` says in a sentence
+    what is wrong, where it is broken.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    state: str
+    hooks: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The outcome of loading: hooks to ask, and what is known of every installed plugin."""
+
+    hooks: Hooks
+    plugins: tuple[PluginInfo, ...]
+
+    @property
+    def problems(self) -> tuple[PluginInfo, ...]:
+        """The plugins that are broken."""
+        return tuple(plugin for plugin in self.plugins if plugin.state == "broken")
+
+    def raise_if_broken(self) -> None:
+        """Raise :class:`PluginError`, a line for each broken plugin, if there is any."""
+        if self.problems:
+            raise PluginError("\n".join(map(describe_problem, self.problems)))
+
+
+def describe_problem(plugin: PluginInfo) -> str:
+    """Say in one line which plugin of which distribution is broken, and why."""
+    return (
+        f"plugin {plugin.name!r} of distribution {plugin.distribution!r} "
+        f"({plugin.version}): {plugin.problem}"
+    )
+
+
+def load_plugins(
+    core: object,
+    *,
+    blocked: Collection[str] = (),
+    allowed: Collection[str] | None = None,
+    entry_points: Iterable[EntryPoint] | None = None,
+) -> Loaded:
+    """Load every installed plugin, and ``core`` as the plugin asked last.
+
+    ``blocked`` holds names of plugins or distributions to leave out; where ``allowed`` is given,
+    only plugins named there by plugin or distribution are loaded. A plugin that cannot be loaded
+    is described, not raised.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    found = tuple(entry_points if entry_points is not None else _installed())
+    points = _without_copies(found)
+    plugins = []
+    for point in points:
+        info = _describe(point)
+        if not _is_wanted(info, blocked, allowed):
+            plugins.append(replace(info, state="blocked"))
+        elif problem := _name_problem(info, points, blocked, allowed):
+            plugins.append(replace(info, state="broken", problem=problem))
+        else:
+            plugins.append(_load(manager, point, info))
+    manager.register(core, CORE)
+    return Loaded(Hooks(manager), tuple(plugins))
+
+
+def _installed() -> Iterable[EntryPoint]:
+    return importlib.metadata.entry_points(group=GROUP)
+
+
+def _without_copies(points: Sequence[EntryPoint]) -> list[EntryPoint]:
+    """Order by distribution; an editable install may list an entry point twice."""
+    unique = {(_distribution(point), point.name): point for point in reversed(points)}
+    return [unique[key] for key in sorted(unique)]
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "unknown"
+
+
+def _describe(point: EntryPoint) -> PluginInfo:
+    version = point.dist.version if point.dist is not None else ""
+    return PluginInfo(point.name, _distribution(point), version, "loaded")
+
+
+def _is_wanted(info: PluginInfo, blocked: Collection[str], allowed: Collection[str] | None) -> bool:
+    names = {_normalise(info.name), _normalise(info.distribution)}
+    if allowed is not None and not names & set(map(_normalise, allowed)):
+        return False
+    return not names & set(map(_normalise, blocked))
+
+
+def _normalise(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _name_problem(
+    info: PluginInfo,
+    points: Iterable[EntryPoint],
+    blocked: Collection[str],
+    allowed: Collection[str] | None,
+) -> str:
+    """Say who else claims the plugin's name: pluggy itself would drop one of them silently."""
+    if info.name == CORE:
+        return f"the name {CORE!r} belongs to trihook itself"
+    rivals = [
+        other.distribution
+        for other in map(_describe, points)
+        if other.name == info.name
+        and other.distribution != info.distribution
+        and _is_wanted(other, blocked, allowed)
+    ]
+    if rivals:
+        return f"the name {info.name!r} is also claimed by distribution {', '.join(rivals)}"
+    return ""
+
+
+def _load(manager: pluggy.PluginManager, point: EntryPoint, info: PluginInfo) -> PluginInfo:
+    try:
+        plugin = point.load()
+        if inspect.isclass(plugin):
+            plugin = plugin()
+        hooks = _check_hooks(manager, plugin)
+        manager.register(plugin, info.name)
+    except PluginError as exc:
+        return replace(info, state="broken", problem=str(exc))
+    except pluggy.PluginValidationError as exc:
+        return replace(info, state="broken", problem=_signature_problem(manager, exc))
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever a foreign import may raise
+        problem = f"importing it raised {type(exc).__name__}: {exc}".rstrip(": ")
+        return replace(info, state="broken", problem=problem)
+    return replace(info, hooks=hooks)
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
+    """Return the hooks that a plugin implements; pluggy itself accepts misspelt ones and none."""
+    hooks = dict(_implementations(manager, plugin))
+    for function, hook in hooks.items():
+        if hook not in HOOKS:
+            meant = difflib.get_close_matches(hook, HOOKS, n=1)
+            hint = f"; did you mean {meant[0]!r}?" if meant else f"; hooks are {', '.join(HOOKS)}"
+            raise PluginError(f"{function!r} implements no hook of trihook{hint}")
+    if not hooks:
+        raise PluginError("it implements no hook: mark its functions with trihook.hookimpl")
+    return tuple(hook for hook in HOOKS if hook in hooks.values())
+
+
+def _implementations(manager: pluggy.PluginManager, plugin: object) -> Iterator[tuple[str, str]]:
+    for name in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, name)
+        if options is not None:
+            yield name, options.get("specname") or name
+
+
+def _signature_problem(manager: pluggy.PluginManager, exc: pluggy.PluginValidationError) -> str:
+    """Say what pluggy found wrong, without its repetition of the plugin's name."""
+    manager.unregister(exc.plugin)
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[-1] if len(lines) == 1 else "; ".join(lines[1:])

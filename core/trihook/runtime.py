@@ -1,0 +1,106 @@
+"""Where work runs: hooks in native threads, the network on one gevent hub.
+
+The pipeline asks a :class:`Runtime` and knows no more. :class:`ThreadRuntime` serves plain
+programs, such as an entry script; the host brings one for gevent workers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Protocol, TypeVar
+
+from trihook.deadline import Deadline
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Runtime(Protocol):
+    """Where the pipeline's work runs."""
+
+    def run_hooks(
+        self, function: Callable[[T], R], work: Sequence[T], deadline: Deadline
+    ) -> list[R]:
+        """Call ``function`` for each piece of work, several at a time, and return in order.
+
+        ``function`` does not raise. Raises ``TimeoutError`` when the deadline has passed.
+        """
+
+    def run_network(self, function: Callable[[], R]) -> R:
+        """Call ``function`` on the hub that owns the Triton client, and return or raise."""
+
+    def close(self) -> None:
+        """End what the runtime has started."""
+
+
+class ThreadRuntime:
+    """Runs hooks in a thread pool, and the network on a thread with a hub of its own.
+
+    Any number of plain threads may use it at once.
+    """
+
+    def __init__(self, hook_threads: int = 4) -> None:
+        self._pool = ThreadPoolExecutor(hook_threads, thread_name_prefix="trihook-hook")
+        self._network = HubThread()
+
+    def run_hooks(
+        self, function: Callable[[T], R], work: Sequence[T], deadline: Deadline
+    ) -> list[R]:
+        """See :meth:`Runtime.run_hooks`."""
+        futures = [self._pool.submit(function, piece) for piece in work]
+        try:
+            return [future.result(deadline.left()) for future in futures]
+        except FutureTimeoutError as exc:
+            for future in futures:
+                future.cancel()
+            raise TimeoutError from exc
+
+    def run_network(self, function: Callable[[], R]) -> R:
+        """See :meth:`Runtime.run_network`."""
+        return self._network.call(function)
+
+    def close(self) -> None:
+        """End the threads; hooks that still run are left behind."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._network.close()
+
+
+class HubThread:
+    """A native thread with a gevent hub, which runs greenlets for other threads."""
+
+    def __init__(self) -> None:
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="trihook-network", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    def call(self, function: Callable[[], R]) -> R:
+        """Run ``function`` in a greenlet of the hub, wait, and return or raise as it does."""
+        future: Future[R] = Future()
+        self._hub.loop.run_callback_threadsafe(self._spawn, _settle, future, function)
+        return future.result()
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._hub.loop.run_callback_threadsafe(self._end.set)
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        import gevent  # noqa: PLC0415 - a hub is made by the thread that imports its parts
+        from gevent.event import Event  # noqa: PLC0415
+
+        self._hub: Any = gevent.get_hub()
+        self._end = Event()
+        self._spawn = gevent.spawn
+        self._started.set()
+        self._end.wait()
+
+
+def _settle(future: Future[R], function: Callable[[], R]) -> None:
+    try:
+        future.set_result(function())
+    except BaseException as exc:  # noqa: BLE001 - it is raised again in the thread that waits
+        future.set_exception(exc)
