@@ -1,0 +1,139 @@
+"""Bytes of a JPEG, PNG or WEBP picture in, an upright 8-bit picture out.
+
+The decoders are called directly, not through ``Image.open``: that would ask every format that
+any code in the process has registered, warn or fail by a limit that is global to the process,
+and parse the other pictures of a multi-picture file.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from trihook import PayloadError, PayloadTooLargeError
+
+from trihook_pillow.formats import FORMATS, Format, recognise
+from trihook_pillow.headers import drop_animation, read_size
+from trihook_pillow.orientation import find_turn, swaps_sides
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+MAX_PIXELS = 16_000_000
+WHITE = (255, 255, 255)
+
+# what Pillow's decoders have been seen to raise for damaged files
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+class _JpegFile(JpegImagePlugin.JpegImageFile):
+    """A JPEG file whose EXIF data Pillow leaves alone: it reads them on opening, and warns."""
+
+    def getexif(self) -> Image.Exif:
+        return Image.Exif()
+
+
+def decode(
+    data: bytes,
+    *,
+    channels: Literal[1, 3] = 3,
+    max_pixels: int = MAX_PIXELS,
+    background: tuple[int, int, int] = WHITE,
+    reduce_to: tuple[int, int] | None = None,
+) -> Image.Image:
+    """Decode a picture into mode ``RGB`` (3 channels) or ``L`` (1 channel), upright.
+
+    - EXIF orientation is applied.
+    - Palettes are resolved; 1, 2 and 4 bits are scaled up to 8; of 16 bits the upper 8 are kept.
+    - Alpha, or a transparent colour, is composited over ``background`` (red, green, blue; for one
+      channel its luma). A transparent colour of a grey picture counts at 1 and 8 bits only.
+    - CMYK becomes RGB without a colour profile, RGB becomes grey by ITU-R BT.601 luma.
+    - Of an animation the first frame is taken, of a multi-picture file the first picture.
+
+    ``reduce_to`` (width, height) lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, as long as
+    it stays at least that large: quicker, and not quite the same pixels.
+
+    Raises ``PayloadTooLargeError`` for more than ``max_pixels``, counted from the header before
+    anything is decoded, and ``PayloadError`` for what is no picture, cut short or corrupt.
+    """
+    kind = recognise(data)
+    if kind is None:
+        raise PayloadError(f"the bytes are no {FORMATS} picture: none of their signatures is there")
+    try:
+        return _decode(kind, data, channels, max_pixels, background, reduce_to)
+    except _DAMAGE as exc:
+        raise PayloadError(f"the {kind} picture is cut short or corrupt") from exc
+    except MemoryError as exc:
+        raise PayloadTooLargeError(f"the {kind} picture needs more memory than there is") from exc
+
+
+def _decode(
+    kind: Format,
+    data: bytes,
+    channels: Literal[1, 3],
+    max_pixels: int,
+    background: tuple[int, int, int],
+    reduce_to: tuple[int, int] | None,
+) -> Image.Image:
+    size = read_size(kind, data)
+    if size[0] * size[1] > max_pixels:
+        raise PayloadTooLargeError(
+            f"the {kind} picture has {size[0]}x{size[1]} pixels, over the limit of {max_pixels}"
+        )
+    with _open(kind, data) as file:
+        if file.size != size:  # two frame headers: Pillow takes the last
+            raise ValueError("contradictory sizes")
+        turn = find_turn(_exif(file))
+        if reduce_to is not None:
+            file.draft(None, reduce_to[::-1] if swaps_sides(turn) else reduce_to)
+        file.load()
+        turn = turn or find_turn(_exif(file))  # in a PNG file they may follow the pixels
+        picture = _flatten(file, channels, background)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _open(kind: Format, data: bytes) -> ImageFile:
+    if kind == "JPEG":
+        return _JpegFile(io.BytesIO(data))
+    if kind == "PNG":
+        return PngImagePlugin.PngImageFile(io.BytesIO(drop_animation(data)))
+    return WebPImagePlugin.WebPImageFile(io.BytesIO(data))
+
+
+def _exif(file: ImageFile) -> bytes:
+    exif = file.info.get("exif", b"")
+    return exif if isinstance(exif, bytes) else b""
+
+
+def _flatten(
+    picture: Image.Image, channels: Literal[1, 3], background: tuple[int, int, int]
+) -> Image.Image:
+    if picture.mode.startswith("I"):
+        samples = np.asarray(picture).astype(np.uint16)
+        picture = Image.fromarray((samples >> 8).astype(np.uint8))
+    if picture.mode == "PA" or picture.has_transparency_data:
+        canvas = Image.new("RGB", picture.size, background)
+        cover = picture.convert("RGBA")
+        canvas.paste(cover, mask=cover)
+        picture = canvas
+    mode = "RGB" if channels == 3 else "L"
+    if picture.mode == "P" and channels == 1:
+        picture = picture.convert("RGB")  # a grey of the colours, not of the palette's indices
+    return picture if picture.mode == mode else picture.convert(mode)

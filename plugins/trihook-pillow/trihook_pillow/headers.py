@@ -1,0 +1,79 @@
+"""What a picture file says of itself before it is decoded, read from its first bytes."""
+
+from __future__ import annotations
+
+import struct
+
+from trihook_pillow.formats import Format
+
+_JPEG_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PNG_STILL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
+
+
+def read_size(kind: Format, data: bytes) -> tuple[int, int]:
+    """Return width and height in pixels, both above 0, as the file's header declares them.
+
+    Raises ``ValueError`` or ``struct.error`` if there is no such header. Pillow reads them as
+    well, but creates the WEBP decoder, and its canvas, while it opens the file.
+    """
+    width, height = {"JPEG": _jpeg_size, "PNG": _png_size, "WEBP": _webp_size}[kind](data)
+    if width < 1 or height < 1:
+        raise ValueError("no pixels")
+    return width, height
+
+
+def drop_animation(data: bytes) -> bytes:
+    """Return the PNG file with nothing but its still picture, if it is animated; else as it is.
+
+    Pillow warns about damaged animation chunks, which do not concern the still picture.
+    """
+    if b"acTL" not in data:
+        return data
+    kept, at = [data[:8]], 8
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if name in _PNG_STILL:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Find the frame header among the marker segments (ISO/IEC 10918-1, B.1.1 and B.2.2)."""
+    at = 2
+    while True:
+        at = data.index(b"\xff", at)
+        while data[at : at + 1] == b"\xff":  # any number of fill bytes
+            at += 1
+        (marker,) = struct.unpack_from("B", data, at)
+        if marker in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, at + 4)
+            return width, height
+        at += 1
+        if marker and marker not in _JPEG_WITHOUT_LENGTH:
+            at += struct.unpack_from(">H", data, at)[0]
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """Read the IHDR chunk, which comes first (ISO/IEC 15948, 5.6)."""
+    name, width, height = struct.unpack_from(">4sII", data, 12)
+    if name != b"IHDR":
+        raise ValueError("no IHDR chunk")
+    return width, height
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Read the first chunk's header (RFC 9649: extended 2.7, lossy 2.5, lossless 3.4)."""
+    name = data[12:16]
+    if name == b"VP8X":
+        low_width, high_width, low_height, high_height = struct.unpack_from("<HBHB", data, 24)
+        return (low_width | high_width << 16) + 1, (low_height | high_height << 16) + 1
+    if name == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if name == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    raise ValueError("no picture chunk")
