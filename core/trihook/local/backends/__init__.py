@@ -1,0 +1,1 @@
+"""Backends for the embedded Triton that the wheel does not bring."""

@@ -1,0 +1,1 @@
+"""A Python-based backend that serves ONNX models as Triton's own ONNX Runtime backend does."""

@@ -1,0 +1,97 @@
+"""One launch of Triton: its supervisor process, and what it is known by."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from trihook.errors import LocalTritonError
+from trihook.local import _supervisor
+from trihook.local.command import ServerOptions, prepare
+from trihook.local.installation import Installation
+from trihook.local.log import explain_failure, read_tail
+from trihook.local.marks import new_mark
+
+GRACE_SECONDS = 5
+"""How long the supervisor waits for Triton, and the launcher for the supervisor, over time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A running supervisor and the tritonserver below it.
+
+    ``server`` is the process id of tritonserver. ``mark`` begins the names of its shared-memory
+    regions; ``folder`` holds its backends. ``log`` is written to from ``log_start`` on.
+    """
+
+    supervisor: subprocess.Popen[bytes]
+    server: int
+    mark: str
+    folder: Path
+    log: Path
+    log_start: int
+
+    def explain(self) -> str:
+        """Say in one line what the log gives as the reason why Triton ended, or is not ready."""
+        return explain_failure(read_tail(self.log, self.log_start))
+
+    def end(self, exit_timeout: int) -> int:
+        """End everything and clean up; return Triton's exit status, 128 + n for signal n."""
+        self.supervisor.terminate()
+        try:
+            self.supervisor.wait(exit_timeout + 2 * GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.supervisor.kill()
+        status = self.supervisor.wait()
+        _supervisor.sweep(self.mark)  # finds something only where the supervisor was killed
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return status if status >= 0 else 128 - status
+
+
+def launch(installation: Installation, options: ServerOptions, log_file: Path | None) -> Launch:
+    """Start Triton under a supervisor, and return without waiting until it is ready."""
+    mark = new_mark()
+    folder = Path(tempfile.gettempdir(), mark)
+    folder.mkdir(mode=0o700)
+    try:
+        command = prepare(installation, options, folder, mark)
+        log = log_file or folder / "tritonserver.log"
+        log_start = log.stat().st_size if log.exists() else 0
+        grace = options.exit_timeout + GRACE_SECONDS
+        charge = [str(os.getpid()), mark, str(folder), str(grace), *command]
+        supervisor, server = _spawn(charge, log, installation.environment())
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Launch(supervisor, server, mark, folder, log, log_start)
+
+
+def _spawn(
+    charge: list[str], log: Path, environment: dict[str, str]
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the supervisor; return it and the process id of its Triton."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, log.open("ab") as output:
+        try:
+            supervisor = subprocess.Popen(  # noqa: S603 (this interpreter, our own module)
+                [sys.executable, "-I", "-S", _supervisor.__file__, *charge],
+                stdin=subprocess.DEVNULL,
+                stdout=writing,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+            )
+        finally:
+            os.close(writing)
+        server = pipe.readline()
+    if not server:
+        supervisor.wait()
+        raise LocalTritonError(
+            f"tritonserver could not be started: {explain_failure(read_tail(log))}"
+        )
+    return supervisor, int(server)

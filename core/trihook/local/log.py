@@ -1,0 +1,36 @@
+"""What tritonserver's log says about why it ended."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_RECORD = re.compile(r'[IWEF]\d{4} \S+ +\d+ [^ \]]+\] "?(?P<message>.*?)"?$')
+_MODEL = re.compile(r"failed to load '(?P<model>[^']*)' version \d+: (?P<reason>.*)")
+_TAIL_BYTES = 200_000
+
+
+def read_tail(path: Path, start: int = 0) -> str:
+    """Return the last 200 kB of a log, at most what was written after the offset ``start``."""
+    with path.open("rb") as log:
+        log.seek(max(start, path.stat().st_size - _TAIL_BYTES))
+        return log.read().decode("utf-8", errors="replace")
+
+
+def explain_failure(text: str) -> str:
+    """Say in one line why Triton ended: the models that failed, else its last error or line."""
+    lines = [line for line in text.splitlines() if line.strip() and line[0] not in "+|"]
+    models = {match["model"]: match["reason"] for match in map(_model_failure, lines) if match}
+    if models:
+        return "; ".join(f"model {name!r}: {reason}" for name, reason in models.items())
+    errors = [line for line in lines if line.startswith(("E", "F", "error:"))]
+    return _message((errors or lines or ["its log is empty"])[-1])
+
+
+def _model_failure(line: str) -> re.Match[str] | None:
+    return _MODEL.search(_message(line))
+
+
+def _message(line: str) -> str:
+    record = _RECORD.match(line)
+    return (record["message"] if record else line).strip()

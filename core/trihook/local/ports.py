@@ -1,0 +1,29 @@
+"""Ports for Triton, reserved until it listens on them."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+from trihook.errors import LocalTritonError
+
+
+def reserve(stack: ExitStack, address: str, port: int) -> int:
+    """Reserve a TCP port on ``address`` until ``stack`` is closed, and return its number.
+
+    Port 0 means any free one. The reservation is a bound socket that does not listen: as long
+    as it is there no outgoing connection is given this port, while a server that sets
+    SO_REUSEADDR, as Triton's do, may listen on it.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    reservation = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        reservation.bind((address, port))
+    except (OSError, OverflowError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not between 0 and 65535"
+        raise LocalTritonError(
+            f"port {port} on {address} cannot be used for Triton: {reason}"
+        ) from exc
+    bound: int = reservation.getsockname()[1]
+    return bound
