@@ -1,0 +1,59 @@
+"""The ``trihook`` command: its groups are imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from trihook.errors import TrihookError
+
+_COMMANDS = {
+    "check": "Check plugins, Triton and how they fit together.",
+    "explain": "Show how a file is scored: plugins, tensors and times.",
+    "models": "List the models that Triton has loaded.",
+    "plugins": "List the installed plugins.",
+    "score": "Send files to a scoring URI.",
+    "serve": "Serve the scoring host.",
+    "triton": "Run the embedded Triton on a model repository.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands' names and summaries, and imports one to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"trihook.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="trihook", prog_name="trihook")
+def cli() -> None:
+    """Put pre- and post-processing plugins in front of NVIDIA Triton.
+
+    Settings come from trihook.toml, then from TRIHOOK_* variables, then from the
+    options given here; the later wins.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; errors that trihook raises on purpose end it with one line."""
+    try:
+        return cli.main(arguments, prog_name="trihook", standalone_mode=True)
+    except TrihookError as exc:
+        for line in str(exc).splitlines():
+            click.echo(f"Error: {line}", err=True)
+        sys.exit(1)

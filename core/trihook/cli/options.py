@@ -1,0 +1,74 @@
+"""Options that several commands share, and how they become settings."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from trihook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trihook.config import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+config_option = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Settings file.  [default: trihook.toml, if there is one]",
+)
+triton_option = click.option(
+    "--triton-url", metavar="HOST:PORT", help="Triton's HTTP service.  [default: localhost:8000]"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _block(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not value.startswith("no:") or value == "no:":
+            raise click.BadParameter(f"{value!r} is not no:NAME", ctx, param)
+    return tuple(value.removeprefix("no:") for value in values)
+
+
+block_option = click.option(
+    "-p",
+    "block_plugins",
+    multiple=True,
+    metavar="no:NAME",
+    callback=_block,
+    help="Leave out a plugin, by its name or its distribution's; may be repeated.",
+)
+
+
+def settings_options(command: Command) -> Command:
+    """Add the options that say which settings, Triton and plugins a command works with."""
+    for option in (block_option, triton_option, config_option):
+        command = option(command)
+    return command
+
+
+def read_settings(config: Path | None, **options: Any) -> Settings:
+    """Build the settings from all layers; options that were not given are None or empty.
+
+    Raises ``click.UsageError`` for a setting that is wrong, so that the command ends with 2.
+    """
+    from trihook.config import load_settings  # noqa: PLC0415 - pydantic takes its time
+
+    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    try:
+        return load_settings(given, os.environ, config)
+    except ConfigError as exc:
+        raise click.UsageError(str(exc)) from exc
+
+
+def log_to_stderr(*, verbose: bool = False) -> None:
+    """Send trihook's log to standard error."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s [%(process)d] [%(levelname)s] %(message)s",
+    )

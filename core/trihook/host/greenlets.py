@@ -1,0 +1,50 @@
+"""The runtime of a gevent worker: the network on the worker's hub, hooks in native threads.
+
+A hook that computes would hold up every other greenlet of the hub, so it runs in the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import gevent
+from gevent.threadpool import ThreadPool
+
+from trihook.deadline import Deadline
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class GeventRuntime:
+    """Runs work for the greenlets of one hub; see :class:`trihook.runtime.Runtime`."""
+
+    def __init__(self, hook_threads: int = 4) -> None:
+        self._pool = ThreadPool(hook_threads)
+
+    def run_hooks(
+        self, function: Callable[[T], R], work: Sequence[T], deadline: Deadline
+    ) -> list[R]:
+        """See :meth:`trihook.runtime.Runtime.run_hooks`.
+
+        A thread that is stuck in a hook is left to it; waiting for a free one counts as time.
+        """
+        timer = gevent.Timeout.start_new(deadline.left())
+        try:
+            results = [self._pool.spawn(function, piece) for piece in work]
+            return [result.get() for result in results]
+        except gevent.Timeout as fired:
+            if fired is not timer:
+                raise
+            raise TimeoutError from fired
+        finally:
+            timer.close()
+
+    def run_network(self, function: Callable[[], R]) -> R:
+        """See :meth:`trihook.runtime.Runtime.run_network`."""
+        return function()
+
+    def close(self) -> None:
+        """End the threads that are idle."""
+        self._pool.kill()

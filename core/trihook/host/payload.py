@@ -1,0 +1,124 @@
+"""From a body and its media type to the items that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import orjson
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import (
+    Data,
+    Epilogue,
+    Field,
+    File,
+    MultipartDecoder,
+    NeedData,
+    Preamble,
+)
+
+from trihook.errors import PayloadError, PayloadTooLargeError
+from trihook.types import Item, JsonValue
+
+_JSON = "application/json"
+_FORM = "multipart/form-data"
+_CURL_DEFAULT = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a body holds: items, whether the caller sent a list of them, and form fields."""
+
+    items: tuple[Item, ...]
+    many: bool
+    fields: Mapping[str, str]
+
+
+def parse_payload(body: bytes, content_type: str, max_items: int) -> Payload:
+    """Take a body apart into items.
+
+    JSON is one item, or with ``{"instances": [...]}`` one for each element; a multipart form
+    is one for each file; any other body is one item of bytes. JSON that came with curl's default
+    media type is taken for JSON all the same. Raises :class:`PayloadError` for a body that is
+    empty or not what its media type says, :class:`PayloadTooLargeError` above ``max_items``.
+    """
+    media_type, parameters = parse_options_header(content_type)
+    media_type = media_type.lower()
+    if not body:
+        raise PayloadError("the body is empty", stage="request")
+    if _is_json(media_type, body):
+        payload = _parse_json(body)
+    elif media_type == _FORM:
+        payload = _parse_form(body, parameters.get("boundary", ""), max_items)
+    else:
+        payload = Payload((Item(body, media_type),), many=False, fields={})
+    if len(payload.items) > max_items:
+        raise PayloadTooLargeError(f"the request holds over {max_items} items", stage="request")
+    return payload
+
+
+def _is_json(media_type: str, body: bytes) -> bool:
+    if media_type == _JSON or media_type.endswith("+json"):
+        return True
+    return media_type == _CURL_DEFAULT and body.lstrip()[:1] in (b"{", b"[")
+
+
+def _parse_json(body: bytes) -> Payload:
+    try:
+        value: JsonValue = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise PayloadError(
+            f"the body is not JSON: it goes wrong at line {exc.lineno}, column {exc.colno}",
+            stage="request",
+        ) from exc
+    if isinstance(value, dict) and "instances" in value:
+        instances = value["instances"]
+        if not isinstance(instances, list):
+            raise PayloadError('"instances" is not a list', stage="request")
+        items = tuple(Item(each, index=index) for index, each in enumerate(instances))
+        return Payload(items, many=True, fields={})
+    return Payload((Item(value),), many=False, fields={})
+
+
+def _parse_form(body: bytes, boundary: str, max_items: int) -> Payload:
+    if not boundary:
+        raise PayloadError("the multipart form has no boundary", stage="request")
+    files: list[Item] = []
+    fields: dict[str, str] = {}
+    for head, content in _parts(body, boundary, max_items):
+        if isinstance(head, File):
+            media_type = parse_options_header(head.headers.get("content-type", ""))[0].lower()
+            name = head.filename or ""
+            files.append(Item(content, media_type or "application/octet-stream", name, len(files)))
+        else:
+            fields.setdefault(head.name or "", content.decode("utf-8", "replace"))
+    if not files:
+        raise PayloadError("the multipart form holds no file", stage="request")
+    return Payload(tuple(files), many=True, fields=fields)
+
+
+def _parts(body: bytes, boundary: str, max_items: int) -> Iterator[tuple[File | Field, bytes]]:
+    decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), max_parts=max_items + 64)
+    head: File | Field | None = None
+    content: list[bytes] = []
+    try:
+        decoder.receive_data(body)
+        decoder.receive_data(None)
+        while not isinstance(event := decoder.next_event(), Epilogue):
+            if isinstance(event, NeedData):
+                raise PayloadError("the multipart form is cut off", stage="request")
+            if isinstance(event, File | Field):
+                head, content = event, []
+            elif isinstance(event, Data) and head is not None:
+                content.append(event.data)
+                if not event.more_data:
+                    yield head, b"".join(content)
+            elif not isinstance(event, Preamble):
+                break
+    except RequestEntityTooLarge as exc:
+        raise PayloadTooLargeError(
+            "the multipart form has too many parts", stage="request"
+        ) from exc
+    except ValueError as exc:
+        raise PayloadError("the multipart form is malformed or cut off", stage="request") from exc

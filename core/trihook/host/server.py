@@ -1,0 +1,96 @@
+"""The host as a server: Gunicorn with gevent workers, each with its own plugins and client."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from trihook.config import Settings
+from trihook.errors import PluginError
+
+EXIT_BROKEN_PLUGIN = 3
+
+_LOG = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it; exits with status 3 if a plugin cannot be loaded.
+
+    Nothing is loaded before the workers are forked: neither plugins, which may start threads
+    when imported, nor a client of Triton, whose connections must not be shared.
+    """
+    status = _check_plugins(settings)
+    if status:
+        sys.exit(status)
+    _Server(settings).run()
+
+
+def _check_plugins(settings: Settings) -> int:
+    """Load the plugins in a child that then ends, and return its exit status.
+
+    Workers that fail one after the other would each say so, and Gunicorn would end with a
+    status that depends on which of them it heard of first.
+    """
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = EXIT_BROKEN_PLUGIN
+    try:
+        status = _report_broken_plugins(settings)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _report_broken_plugins(settings: Settings) -> int:
+    from trihook.service import load_installed_plugins  # noqa: PLC0415 - only in the child
+
+    plugins = load_installed_plugins(settings)
+    try:
+        plugins.raise_if_broken()
+    except PluginError as exc:
+        skipped = settings.skip_broken_plugins
+        for line in str(exc).splitlines():
+            _LOG.error("%s%s", "skipping " if skipped else "", line)
+        return 0 if skipped else EXIT_BROKEN_PLUGIN
+    return 0
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """Gunicorn, configured by our settings alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what differs from Gunicorn's defaults."""
+        settings = self._settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        options: dict[str, Any] = {
+            "bind": f"{host}:{settings.port}",
+            "workers": settings.workers,
+            "worker_class": "gevent",
+            "graceful_timeout": int(settings.graceful_timeout),
+            "keepalive": 75,
+            "proc_name": "trihook",
+            # one socket per user, shared by all instances, which nothing here needs
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Build the application, in the worker that will run it."""
+        from trihook.host.app import create_app  # noqa: PLC0415 - after gevent has patched
+        from trihook.host.greenlets import GeventRuntime  # noqa: PLC0415
+        from trihook.service import build_service  # noqa: PLC0415
+
+        runtime = GeventRuntime(self._settings.hook_threads)
+        return create_app(build_service(self._settings, runtime))

@@ -1,0 +1,80 @@
+"""The parts put together: from settings to a pipeline that scores, and whether it is ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trihook.config import Settings
+from trihook.defaults import Defaults
+from trihook.errors import ScoringError
+from trihook.pipeline import Pipeline
+from trihook.plugins import Loaded, load_plugins
+from trihook.runtime import Runtime
+from trihook.triton.batching import Batcher
+from trihook.triton.catalog import Catalog
+from trihook.triton.client import TritonClient
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One pipeline with everything that it was built from."""
+
+    settings: Settings
+    plugins: Loaded
+    client: TritonClient
+    catalog: Catalog
+    pipeline: Pipeline
+    runtime: Runtime
+
+    def unready(self) -> tuple[str, ...]:
+        """Ask Triton, and return what is not ready, a sentence each; empty when all is."""
+        return self.runtime.run_network(self._unready)
+
+    def close(self) -> None:
+        """Close the connections to Triton and end the runtime's threads."""
+        self.runtime.run_network(self.client.close)
+        self.runtime.close()
+
+    def _unready(self) -> tuple[str, ...]:
+        if not self.client.is_ready():
+            return ("Triton is not ready",)
+        configured = {*self.settings.models, self.settings.default_model} - {""}
+        try:
+            self.catalog.ensure()
+            missing = [n for n in sorted(configured) if not self.client.is_model_ready(n)]
+        except ScoringError as exc:
+            return (exc.message,)
+        if not self.catalog.models:
+            return ("no model is loaded",)
+        return tuple(f"model {name!r} is not ready" for name in missing)
+
+
+def load_installed_plugins(settings: Settings) -> Loaded:
+    """Load the plugins that the settings allow, with the core's own as the last one asked."""
+    return load_plugins(
+        Defaults(settings.default_model),
+        blocked=settings.block_plugins,
+        allowed=settings.load_plugins,
+    )
+
+
+def build_service(settings: Settings, runtime: Runtime, plugins: Loaded | None = None) -> Service:
+    """Build the pipeline of one worker; neither Triton nor the network is touched yet.
+
+    Raises :class:`trihook.PluginError` if a plugin is broken and the settings do not skip it.
+    """
+    plugins = plugins or load_installed_plugins(settings)
+    if not settings.skip_broken_plugins:
+        plugins.raise_if_broken()
+    client = TritonClient(
+        settings.triton_url, connections=settings.triton_connections, timeout=_probe(settings)
+    )
+    catalog = Catalog(client, settings.options_of, settings.refresh_interval)
+    batcher = Batcher(client, settings.triton_connections, catalog.note_version)
+    pipeline = Pipeline(plugins.hooks, catalog, batcher, runtime)
+    return Service(settings, plugins, client, catalog, pipeline, runtime)
+
+
+def _probe(settings: Settings) -> float:
+    """Return how long a question about a model or Triton's health may take, in seconds."""
+    return min(settings.timeout or 5.0, 5.0)
