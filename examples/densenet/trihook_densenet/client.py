@@ -23,10 +23,10 @@ def classify(uri: str, picture: Path, top: int = 1) -> list[dict[str, Any]]:
     Raises ``urllib.error.URLError`` if the host cannot be reached or refuses the picture.
     """
     media_type = mimetypes.guess_type(picture.name)[0] or "application/octet-stream"
-    request = urllib.request.Request(  # noqa: S310: the caller says which URI to post to
+    request = urllib.request.Request(  # noqa: S310 - the user names the URI
         f"{uri}?top={top}", picture.read_bytes(), {"Content-Type": media_type}
     )
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310: as above
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
         best: list[dict[str, Any]] = json.load(response)["top"]
     return best
 
@@ -38,15 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("pictures", nargs="+", type=Path, help="JPEG, PNG or WEBP files")
     parser.add_argument("--top", type=int, default=1, help="how many labels to show, best first")
     options = parser.parse_args(arguments)
-    failed = 0
-    for picture in options.pictures:
-        try:
-            for found in classify(options.uri, picture, options.top):
-                sys.stdout.write(f"{picture.name}: {found['label']} {found['score']:.2f}\n")
-        except (OSError, ValueError, LookupError) as exc:
-            sys.stderr.write(f"{picture.name}: {_explain(exc)}\n")
-            failed = 1
-    return failed
+    answered = [_show(options.uri, picture, options.top) for picture in options.pictures]
+    return 0 if all(answered) else 1
+
+
+def _show(uri: str, picture: Path, top: int) -> bool:
+    try:
+        for found in classify(uri, picture, top):
+            sys.stdout.write(f"{picture.name}: {found['label']} {found['score']:.2f}\n")
+    except (OSError, ValueError, LookupError) as exc:
+        sys.stderr.write(f"{picture.name}: {_explain(exc)}\n")
+        return False
+    return True
 
 
 def _explain(exc: Exception) -> str:
