@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (where POSIX keeps named regions, not a temp file)
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where POSIX keeps named regions, not a temp file
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 WAKING = STOPPING | {signal.SIGCHLD}
 POLL_SECONDS = 0.2
@@ -93,16 +93,16 @@ def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
-    return subprocess.Popen(  # noqa: S603 (the launcher's own command)
+    return subprocess.Popen(  # noqa: S603 - the launcher's own command
         command,
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
-        preexec_fn=prepare,  # noqa: PLW1509 (unsafe with threads, and this process has one)
+        preexec_fn=prepare,  # noqa: PLW1509 - unsafe with threads, and this process has one
     )
 
 
 def _stop(server: subprocess.Popen[bytes], grace: float) -> int:
-    if server.poll() is None:
+    if server.poll() is None and grace:
         server.terminate()
     try:
         return server.wait(grace)

@@ -62,7 +62,7 @@ def launch(installation: Installation, options: ServerOptions, log_file: Path | 
         command = prepare(installation, options, folder, mark)
         log = log_file or folder / "tritonserver.log"
         log_start = log.stat().st_size if log.exists() else 0
-        grace = options.exit_timeout + GRACE_SECONDS
+        grace = options.exit_timeout and options.exit_timeout + GRACE_SECONDS
         charge = [str(os.getpid()), mark, str(folder), str(grace), *command]
         supervisor, server = _spawn(charge, log, installation.environment())
     except BaseException:
@@ -78,7 +78,7 @@ def _spawn(
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as pipe, log.open("ab") as output:
         try:
-            supervisor = subprocess.Popen(  # noqa: S603 (this interpreter, our own module)
+            supervisor = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
                 [sys.executable, "-I", "-S", _supervisor.__file__, *charge],
                 stdin=subprocess.DEVNULL,
                 stdout=writing,

@@ -35,13 +35,14 @@ class LocalTriton:
 
     ``http_port`` 0 picks a free port; ``grpc_port`` and ``metrics_port`` are off when None.
     ``log_file`` is appended to; without one the log goes when Triton goes. ``exit_timeout`` is
-    how many seconds Triton has to finish the requests it is working on when it is stopped.
+    how many seconds Triton has to finish its requests and unload its models when it is stopped,
+    which takes it 3 at least; with 0 it is killed at once.
 
     :meth:`start` and :meth:`wait_until_ready` raise :class:`~trihook.RepositoryError` or
     :class:`~trihook.LocalTritonError`, with one line that says what is wrong.
     """
 
-    def __init__(  # noqa: PLR0913 (each is one setting of the server, by keyword)
+    def __init__(  # noqa: PLR0913 - each is one setting of the server, by keyword
         self,
         repository: str | os.PathLike[str],
         *,

@@ -20,17 +20,16 @@ def read_tail(path: Path, start: int = 0) -> str:
 def explain_failure(text: str) -> str:
     """Say in one line why Triton ended: the models that failed, else its last error or line."""
     lines = [line for line in text.splitlines() if line.strip() and line[0] not in "+|"]
-    models = {match["model"]: match["reason"] for match in map(_model_failure, lines) if match}
+    failures = (_MODEL.search(_message(line)) for line in lines)
+    models = {match["model"]: match["reason"] for match in failures if match}
     if models:
         return "; ".join(f"model {name!r}: {reason}" for name, reason in models.items())
     errors = [line for line in lines if line.startswith(("E", "F", "error:"))]
     return _message((errors or lines or ["its log is empty"])[-1])
 
 
-def _model_failure(line: str) -> re.Match[str] | None:
-    return _MODEL.search(_message(line))
-
-
 def _message(line: str) -> str:
+    """Return a record's message as the backend gave it, without a Python traceback."""
     record = _RECORD.match(line)
-    return (record["message"] if record else line).strip()
+    message = record["message"].replace(r"\"", '"') if record else line
+    return message.partition(r"\n")[0].strip()

@@ -60,14 +60,14 @@ class RepositoryModel:
 def require_valid(
     repository: Path, names: Collection[str] | None = None
 ) -> tuple[RepositoryModel, ...]:
-    """Return the models of a repository that Triton can load, or raise naming every problem.
+    """Return the models of a repository that Triton can load; else raise, a line a problem.
 
     ``names`` limits the check to these models, which must then be there; the repository may
     hold others, or none. Raises :class:`~trihook.RepositoryError`.
     """
     problems = find_problems(repository, names)
     if problems:
-        raise RepositoryError("; ".join(map(str, problems)))
+        raise RepositoryError("\n".join(map(str, problems)))
     return list_models(repository)
 
 

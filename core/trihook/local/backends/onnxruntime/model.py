@@ -64,7 +64,7 @@ class TritonPythonModel:
     def _answer(self, calls: Sequence[onnx_batch.Call]) -> list[Any]:
         try:
             replies = self._infer(calls)
-        except Exception as exc:  # noqa: BLE001 (whatever it is, only these requests fail)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, only these requests fail
             if len(calls) == 1:
                 return [_refuse(str(exc))]
             return [response for call in calls for response in self._answer([call])]
