@@ -41,6 +41,8 @@ def _check_plugins(settings: Settings) -> int:
     status = EXIT_BROKEN_PLUGIN
     try:
         status = _report_broken_plugins(settings)
+    except Exception:  # the child must not go on as its parent does
+        _LOG.exception("the plugins could not be checked")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import ml_dtypes
 import numpy as np
 
 from trihook.errors import MisfitError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
+
+BF16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+"""The dtype of BF16 on the wire, in tritonclient's eyes."""
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -26,7 +30,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "FP16": np.dtype(np.float16),
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
-    # numpy has no bfloat16: its values are held, exactly, in float32
+    # numpy itself has no bfloat16: its values are held, exactly, in float32
     "BF16": np.dtype(np.float32),
     "BYTES": np.dtype(np.object_),
 }
@@ -51,13 +55,10 @@ def cast(array: Array, datatype: str) -> Array:
 def round_bf16(array: Array) -> Array:
     """Round a float32 array to the nearest values that bfloat16 has, ties to even.
 
-    bfloat16 is the upper half of a float32. NaN stays NaN; a finite value beyond the largest
-    bfloat16 raises :class:`MisfitError`.
+    A finite value beyond the largest bfloat16 raises :class:`MisfitError`.
     """
-    bits = np.ascontiguousarray(array).view(np.uint32)
-    rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    result = (rounded & np.uint32(0xFFFF0000)).view(np.float32).reshape(array.shape)
-    result = np.where(np.isfinite(array), result, array)
+    with np.errstate(over="ignore"):
+        result = array.astype(BF16).astype(np.float32)
     if not np.array_equal(np.isfinite(result), np.isfinite(array)):
         raise MisfitError("a value is too large for BF16")
     return result

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import orjson
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
-from tritonclient.utils import deserialize_bf16_tensor, deserialize_bytes_tensor
+from tritonclient.utils import deserialize_bytes_tensor
 
-from trihook.triton.dtypes import DTYPES, Array
+from trihook.triton.dtypes import BF16, DTYPES, Array
 from trihook.types import Model, RequestedOutput, TensorSpec
 
 
@@ -38,7 +38,8 @@ def encode_request(
         if spec.name in tensors:
             array = tensors[spec.name]
             wired = InferInput(spec.name, list(array.shape), spec.datatype)
-            wired.set_data_from_numpy(array, binary_data=True)
+            wire_array = array.astype(BF16) if spec.datatype == "BF16" else array
+            wired.set_data_from_numpy(wire_array, binary_data=True)
             inputs.append(wired)
     wanted = [
         InferRequestedOutput(output.name, binary_data=True, class_count=output.class_count)
@@ -92,7 +93,7 @@ def _decode_tensor(entry: Mapping[str, Any], buffer: memoryview | None) -> Array
     elif datatype == "BYTES":
         flat = deserialize_bytes_tensor(bytes(buffer)) if len(buffer) else np.empty(0, object)
     elif datatype == "BF16":
-        flat = deserialize_bf16_tensor(bytes(buffer))
+        flat = np.frombuffer(buffer, BF16).astype(np.float32)
     else:
         flat = np.frombuffer(buffer, DTYPES[datatype])
     return flat.reshape(entry["shape"])
