@@ -27,8 +27,8 @@ for the caller: it never holds a path, a traceback or the text of a library. Wha
 needs to know beyond that is its ``__cause__``, which the host logs once.
 
 Plugins raise :class:`PayloadError`, :class:`PayloadTooLargeError` or
-:class:`UnsupportedMediaTypeError` to refuse an item; anything else that leaves a hook is the
-plugin's own fault and becomes a :class:`HookError`.
+:class:`UnsupportedMediaTypeError` to refuse an item; what leaves a hook and is no
+:class:`ScoringError` is the plugin's own fault and becomes a :class:`HookError`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 import pluggy
 
-from trihook.errors import HookError, HookResultError, RequestError
+from trihook.errors import ConfigError, HookError, HookResultError, ScoringError
 from trihook.types import Inference, Item, Model, ModelRef, Outputs, Reply, ScoringRequest
 
 HOOKS = ("select_model", "preprocess", "postprocess", "example")
@@ -42,9 +42,9 @@ _CALL: ContextVar[HookCall] = ContextVar("trihook_hook_call")
 class Hooks:
     """The hooks of all loaded plugins.
 
-    Each method takes a :class:`HookCall` to report to. What a plugin raises comes out as a
-    :class:`RequestError`, if it is one, else as a :class:`HookError` with the plugin's name;
-    an answer that the hook does not allow as a :class:`HookResultError`.
+    Each method takes a :class:`HookCall` to report to. What a plugin raises comes out as it is
+    if it is a :class:`ScoringError`, else as a :class:`HookError` with the plugin's name; an
+    answer that the hook does not allow as a :class:`HookResultError`.
     """
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
@@ -94,14 +94,12 @@ class Hooks:
         token = _CALL.set(call)
         try:
             return getattr(self._hook, call.hook)(**arguments)
-        except RequestError as exc:
+        except ScoringError as exc:
             raise exc.at(call.hook, call.blamed or call.running) from exc.__cause__
         except (Exception, SystemExit) as exc:
             plugin = call.blamed or call.running
             raise HookError(
-                f"plugin {plugin!r} raised {type(exc).__name__} in {call.hook}",
-                stage=call.hook,
-                plugin=plugin,
+                f"plugin {plugin!r} {_describe_failure(call, exc)}", stage=call.hook, plugin=plugin
             ) from exc
         finally:
             _CALL.reset(token)
@@ -115,6 +113,13 @@ def _bad_answer(call: HookCall, answer: object, expected: str) -> HookResultErro
         stage=call.hook,
         plugin=call.answered,
     )
+
+
+def _describe_failure(call: HookCall, exc: BaseException) -> str:
+    """Say what a plugin did; a ConfigError's words are meant for who configures it."""
+    if isinstance(exc, ConfigError):
+        return f"cannot be used as it is configured: {exc}"
+    return f"raised {type(exc).__name__} in {call.hook}"
 
 
 def _trace(hookimpl: pluggy.HookImpl) -> None:

@@ -23,8 +23,9 @@ Hooks run in several native threads at a time. Keep what belongs to a request in
 hook is given is shared and must not be changed.
 
 To refuse an item raise :class:`~trihook.PayloadError`, :class:`~trihook.PayloadTooLargeError`
-or :class:`~trihook.UnsupportedMediaTypeError`, saying what was wrong. Anything else that a hook
-raises is logged with its traceback and blamed on the plugin, with status 500.
+or :class:`~trihook.UnsupportedMediaTypeError`, saying what was wrong; for an option that cannot
+be used, :class:`~trihook.ConfigError`. Anything else that a hook raises is logged with its
+traceback and blamed on the plugin, with status 500.
 """
 
 from __future__ import annotations
