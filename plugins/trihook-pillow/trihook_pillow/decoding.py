@@ -82,6 +82,8 @@ def decode(
         raise PayloadError(f"the {kind} picture is cut short or corrupt") from exc
     except MemoryError as exc:
         raise PayloadTooLargeError(f"the {kind} picture needs more memory than there is") from exc
+    except Image.DecompressionBombError as exc:  # the WEBP decoder asks the global limit by itself
+        raise PayloadTooLargeError(f"the {kind} picture is over Pillow's own limit") from exc
 
 
 def _decode(

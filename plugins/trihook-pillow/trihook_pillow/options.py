@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from trihook_pillow.target import Target
 
-    Option = object  # what trihook allows, and whatever else a settings file may hold
-
 Resize = Literal["stretch", "center_crop"]
 
 _VGG_MEAN = (123.0, 117.0, 104.0)  # of red, green and blue over ImageNet
@@ -40,7 +38,7 @@ class Options:
     reduced_decode: bool = False
 
 
-def parse_options(options: Mapping[str, Option], target: Target) -> Options:
+def parse_options(options: Mapping[str, object], target: Target) -> Options:
     """Read a model's options, as strings of ``config.pbtxt`` or as values of a settings file.
 
     ``scaling`` (NONE: 0 to 255; UNIT: / 255; INCEPTION: / 128 - 1; VGG: minus 123, 117, 104 of
@@ -48,7 +46,7 @@ def parse_options(options: Mapping[str, Option], target: Target) -> Options:
     mean, by std), ``channel_order`` (RGB, BGR), ``resize`` (stretch, center_crop), ``max_pixels``,
     ``background`` (red, green, blue) and ``reduced_decode`` (true, false). Others are not read.
 
-    Raises ``ConfigError`` naming the option, what was expected and what was given.
+    Raises ``ConfigError`` naming the option, what was rule and what was given.
     """
     bgr = _choice(options, "channel_order", ("RGB", "BGR")) == "BGR"
     factor, offset = _scaling(options, target, bgr=bgr)
@@ -64,7 +62,7 @@ def parse_options(options: Mapping[str, Option], target: Target) -> Options:
 
 
 def _scaling(
-    options: Mapping[str, Option], target: Target, *, bgr: bool
+    options: Mapping[str, object], target: Target, *, bgr: bool
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     plain = target.datatype == "UINT8" or "mean" in options or "std" in options
     names = ("NONE", "UNIT", "INCEPTION", "VGG")
@@ -79,12 +77,13 @@ def _scaling(
     offset = tuple((shift - m) / s for m, s in zip(mean, std, strict=True))
     extreme = max(max(abs(o), abs(255 * f + o)) for f, o in zip(factor, offset, strict=True))
     if extreme > _LARGEST[target.datatype]:
-        raise _wrong(options, "std", f"one that keeps values within {target.datatype}")
+        given = "std" if "std" in options else "mean"
+        raise _wrong(options, given, f"must keep values within {target.datatype}")
     return factor, offset
 
 
 def _check_combination(
-    options: Mapping[str, Option],
+    options: Mapping[str, object],
     scaling: str,
     mean: tuple[float, ...],
     std: tuple[float, ...],
@@ -92,57 +91,57 @@ def _check_combination(
 ) -> None:
     given = "mean" if "mean" in options else "std" if "std" in options else ""
     if target.datatype == "UINT8" and scaling != "NONE":
-        raise _wrong(options, "scaling", f"NONE, for the input {target.input!r} is UINT8")
+        raise _wrong(options, "scaling", f"must be NONE, as the input {target.input!r} is UINT8")
     if target.datatype == "UINT8" and given:
-        raise _wrong(options, given, f"none, for the input {target.input!r} is UINT8")
+        raise _wrong(options, given, f"must not be given, as the input {target.input!r} is UINT8")
     if scaling == "VGG" and target.channels != 3:
-        raise _wrong(options, "scaling", "NONE, UNIT or INCEPTION for a picture of one channel")
+        raise _wrong(options, "scaling", "must be NONE, UNIT or INCEPTION for one channel")
     if scaling in ("INCEPTION", "VGG") and given:
-        raise _wrong(options, given, f"none beside scaling {scaling}; use NONE or UNIT")
+        raise _wrong(options, given, f"goes with scaling NONE or UNIT, not {scaling}")
     if given and "scaling" not in options and max(map(abs, mean + std)) <= 1:
-        raise _wrong(
-            options, given, "to come with scaling UNIT (pixels by 255) or NONE, as it is at most 1"
-        )
+        raise _wrong(options, given, "is at most 1, so scaling must be given: UNIT or NONE")
 
 
 def _per_channel(
-    options: Mapping[str, Option], name: str, default: float, channels: int
+    options: Mapping[str, object], name: str, default: float, channels: int
 ) -> tuple[float, ...]:
     if name not in options:
         return (default,) * channels
-    expected = f"one number, or {channels}, one a channel" if channels > 1 else "one number"
-    numbers = _numbers(options, name, expected)
+    rule = (
+        f"must be one number or {channels}, one a channel" if channels > 1 else "must be one number"
+    )
+    numbers = _numbers(options, name, rule)
     if len(numbers) == 1:
         numbers *= channels
     if len(numbers) != channels:
-        raise _wrong(options, name, expected)
+        raise _wrong(options, name, rule)
     if name == "std" and min(numbers) <= 0:
-        raise _wrong(options, name, "numbers above 0")
+        raise _wrong(options, name, "must be above 0")
     return numbers
 
 
-def _max_pixels(options: Mapping[str, Option]) -> int:
+def _max_pixels(options: Mapping[str, object]) -> int:
     if "max_pixels" not in options:
         return MAX_PIXELS
-    expected = "a whole number above 0"
-    value = _single(_numbers(options, "max_pixels", expected))
+    rule = "must be a whole number above 0"
+    value = _single(_numbers(options, "max_pixels", rule))
     if value is None or value < 1 or value != int(value):
-        raise _wrong(options, "max_pixels", expected)
+        raise _wrong(options, "max_pixels", rule)
     return int(value)
 
 
-def _background(options: Mapping[str, Option]) -> tuple[int, int, int]:
+def _background(options: Mapping[str, object]) -> tuple[int, int, int]:
     if "background" not in options:
         return WHITE
-    expected = "red, green and blue, each a whole number from 0 to 255"
-    numbers = _numbers(options, "background", expected)
+    rule = "must be red, green and blue, each a whole number from 0 to 255"
+    numbers = _numbers(options, "background", rule)
     if len(numbers) != 3 or any(n != int(n) or not 0 <= n <= 255 for n in numbers):
-        raise _wrong(options, "background", expected)
+        raise _wrong(options, "background", rule)
     red, green, blue = map(int, numbers)
     return red, green, blue
 
 
-def _numbers(options: Mapping[str, Option], name: str, expected: str) -> tuple[float, ...]:
+def _numbers(options: Mapping[str, object], name: str, rule: str) -> tuple[float, ...]:
     value = options[name]
     if isinstance(value, str):
         value = value.strip().removeprefix("[").removesuffix("]").split(",")
@@ -150,13 +149,13 @@ def _numbers(options: Mapping[str, Option], name: str, expected: str) -> tuple[f
     try:
         numbers = tuple(_number(part) for part in parts)
     except (TypeError, ValueError) as exc:
-        raise _wrong(options, name, expected) from exc
+        raise _wrong(options, name, rule) from exc
     if not numbers or not all(map(math.isfinite, numbers)):
-        raise _wrong(options, name, expected)
+        raise _wrong(options, name, rule)
     return numbers
 
 
-def _number(value: Option) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError("not a number")
     return float(value)
@@ -167,7 +166,7 @@ def _single(numbers: tuple[float, ...]) -> float | None:
 
 
 def _choice(
-    options: Mapping[str, Option], name: str, choices: tuple[str, ...], default: str | None = None
+    options: Mapping[str, object], name: str, choices: tuple[str, ...], default: str | None = None
 ) -> str:
     """Return the choice that the option names, in any case; the first where it is not given."""
     if name not in options:
@@ -176,9 +175,8 @@ def _choice(
     for choice in choices:
         if choice.casefold() == given:
             return choice
-    raise _wrong(options, name, " or ".join([", ".join(choices[:-1]), choices[-1]]))
+    raise _wrong(options, name, f"must be {', '.join(choices[:-1])} or {choices[-1]}")
 
 
-def _wrong(options: Mapping[str, Option], name: str, expected: str) -> ConfigError:
-    given = repr(options[name]) if name in options else "nothing"
-    return ConfigError(f"the model's option {name!r} must be {expected}; it is {given}")
+def _wrong(options: Mapping[str, object], name: str, rule: str) -> ConfigError:
+    return ConfigError(f"the model's option {name!r} {rule}; it is {options[name]!r}")

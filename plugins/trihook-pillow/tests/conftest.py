@@ -1,0 +1,40 @@
+"""Pictures to test with, made afresh."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def encode():
+    """Return a function that encodes an array, or a PIL picture, as a file of a format."""
+
+    def encode_picture(picture, kind="PNG", **options):
+        if isinstance(picture, np.ndarray):
+            picture = Image.fromarray(picture)
+        file = io.BytesIO()
+        picture.save(file, kind, **options)
+        return file.getvalue()
+
+    return encode_picture
+
+
+@pytest.fixture
+def noise():
+    """Return a function that makes an array of random bytes, the same for the same shape."""
+
+    def make_noise(*shape):
+        return np.random.default_rng(shape).integers(0, 256, shape, dtype=np.uint8)
+
+    return make_noise
+
+
+@pytest.fixture
+def scene():
+    """Return a 96 high, 128 wide RGB array with gradients and edges, as photographs have."""
+    rows, columns = np.mgrid[0:96, 0:128]
+    disc = ((rows - 40) ** 2 + (columns - 70) ** 2 < 900) * 90
+    channels = [rows * 2 + 20, columns, 160 - rows + disc]
+    return np.dstack(channels).clip(0, 255).astype(np.uint8)

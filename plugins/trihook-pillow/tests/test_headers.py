@@ -1,0 +1,69 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+from trihook_pillow.headers import drop_animation, read_size
+
+VARIANTS = [
+    ("JPEG", {}),
+    ("JPEG", {"progressive": True}),
+    ("JPEG", {"comment": b"\xff\xc0 looks like a frame header", "exif": Image.Exif()}),
+    ("PNG", {}),
+    ("WEBP", {}),
+    ("WEBP", {"lossless": True}),
+    ("WEBP", {"exif": b"Exif\0\0"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS)
+def test_the_size_is_read_from_every_kind_of_header(encode, noise, kind, options):
+    assert read_size(kind, encode(noise(37, 301, 3), kind, **options)) == (301, 37)
+
+
+@pytest.mark.parametrize(("kind", "options"), VARIANTS)
+def test_a_header_that_is_cut_gives_its_size_or_an_error_of_the_two_kinds(
+    encode, noise, kind, options
+):
+    data = encode(noise(37, 301, 3), kind, **options)
+    assert {_size_or_none(kind, data[:end]) for end in range(12, 600)} == {None, (301, 37)}
+
+
+def test_fill_bytes_before_a_jpeg_marker_are_skipped(encode, noise):
+    data = encode(noise(8, 9, 3), "JPEG")
+    assert read_size("JPEG", data[:2] + b"\xff\xff\xff" + data[2:]) == (9, 8)
+
+
+def test_a_size_of_zero_is_refused(encode, noise):
+    data = bytearray(encode(noise(8, 9, 3)))
+    data[16:20] = bytes(4)
+    with pytest.raises(ValueError, match="no pixels"):
+        read_size("PNG", bytes(data))
+
+
+def test_a_png_without_a_header_chunk_is_refused(encode, noise):
+    data = encode(noise(8, 9, 3)).replace(b"IHDR", b"IDAT", 1)
+    with pytest.raises(ValueError, match="IHDR"):
+        read_size("PNG", data)
+
+
+def test_a_still_png_is_left_as_it_is(encode, noise):
+    data = encode(noise(8, 9, 3))
+    assert drop_animation(data) is data
+
+
+def test_an_animated_png_loses_all_but_its_still_picture(encode):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    data = encode(frames[0], save_all=True, append_images=frames[1:])
+    still = drop_animation(data)
+    assert b"acTL" in data
+    assert not any(name in still for name in (b"acTL", b"fcTL", b"fdAT"))
+    assert np.array_equal(np.asarray(frames[0]), np.asarray(Image.open(io.BytesIO(still))))
+
+
+def _size_or_none(kind, data):
+    try:
+        return read_size(kind, data)
+    except (ValueError, struct.error):
+        return None
