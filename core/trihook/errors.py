@@ -8,6 +8,8 @@
     ├── RepositoryError              a model repository's layout is not one that Triton can load
     ├── LocalTritonError             the embedded Triton cannot be started or has died
     ├── MisfitError                  an array does not fit the tensor that a model declares
+    ├── HostUnreachableError         a client gets no answer from a scoring host
+    ├── HostError                    a scoring host answered a client with an error
     └── ScoringError                 one item, or a whole request, has no answer
         ├── RequestError             the caller can mend it
         │   ├── PayloadError             malformed, undecodable or of the wrong type
@@ -61,6 +63,35 @@ class LocalTritonError(TrihookError):
 
 class MisfitError(TrihookError):
     """An array does not fit the tensor that a model declares; the message names both."""
+
+
+class HostUnreachableError(TrihookError):
+    """A client gets no answer from a scoring host."""
+
+
+class HostError(TrihookError):
+    """A scoring host answered a client with an error.
+
+    ``status`` is the HTTP status; the rest is what the host said, ``""`` where it did not.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        stage: str = "",
+        plugin: str = "",
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.stage = stage
+        self.plugin = plugin
+        self.request_id = request_id
 
 
 class ScoringError(TrihookError):

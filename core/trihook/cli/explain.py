@@ -1,0 +1,119 @@
+"""``trihook explain``: who answered what, and why, for one file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trihook.cli.files import InputFile, read_input
+from trihook.cli.options import json_option, read_settings, settings_options
+
+if TYPE_CHECKING:
+    from trihook.config import Settings
+    from trihook.pipeline import Outcome, Scored
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@settings_options
+@click.option("--model", default="", help="The model that is to score the file.")
+@json_option
+def explain(file: Path, config: Path | None, model: str, as_json: bool, **options: Any) -> None:
+    """Score FILE here, against Triton but without a host, and show each step.
+
+    Says which plugin answered each hook and why, the datatypes and shapes of the tensors,
+    and how long each stage took. The status is 1 if an item could not be scored.
+    """
+    from trihook.replies import encode_json  # noqa: PLC0415 - numpy takes its time
+
+    read = read_input(file)
+    outcome = _score(read, model, read_settings(config, **options))
+    if as_json:
+        click.echo(encode_json(_as_object(read, outcome)))
+    else:
+        for line in _as_lines(read, outcome):
+            click.echo(line)
+    if any(one.error for one in outcome.scored):
+        sys.exit(1)
+
+
+def _score(file: InputFile, model: str, settings: Settings) -> Outcome:
+    from trihook.deadline import Deadline  # noqa: PLC0415 - the commands start lean
+    from trihook.host.payload import parse_payload  # noqa: PLC0415
+    from trihook.runtime import ThreadRuntime  # noqa: PLC0415
+    from trihook.service import build_service  # noqa: PLC0415
+    from trihook.types import ScoringRequest  # noqa: PLC0415
+
+    payload = parse_payload(file.data, file.media_type, settings.max_items)
+    request = ScoringRequest(payload.items, model=model, many=payload.many, id="explain")
+    lenient = settings.model_copy(update={"skip_broken_plugins": True})
+    service = build_service(lenient, ThreadRuntime(settings.hook_threads))
+    try:
+        return service.pipeline.score(request, Deadline.after(settings.timeout))
+    finally:
+        service.close()
+
+
+def _as_object(file: InputFile, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "file": str(file.path),
+        "media_type": file.media_type,
+        "model": str(outcome.model),
+        "selected_by": outcome.selected_by,
+        "reason": outcome.ref.reason,
+        "seconds": outcome.seconds,
+        "items": [
+            {
+                "preprocessed_by": one.preprocessed_by,
+                "inputs": _tensors(one.inputs.tensors if one.inputs else {}),
+                "outputs": _tensors(one.outputs),
+                "postprocessed_by": one.postprocessed_by,
+                "reply": one.reply.value if one.reply else None,
+                "error": one.error.message if one.error else None,
+            }
+            for one in outcome.scored
+        ],
+    }
+
+
+def _as_lines(file: InputFile, outcome: Outcome) -> Iterator[str]:
+    because = f", because {outcome.ref.reason}" if outcome.ref.reason else ""
+    yield f"file          {file.path} ({file.media_type}, {len(file.data)} bytes)"
+    yield f"select_model  {outcome.selected_by}: {outcome.model}{because}"
+    for index, one in enumerate(outcome.scored):
+        if len(outcome.scored) > 1:
+            yield f"item {index}"
+        yield from _item_lines(one)
+    times = (f"{stage} {1000 * spent:.1f} ms" for stage, spent in outcome.seconds.items())
+    yield f"time          {', '.join(times)}"
+
+
+def _item_lines(one: Scored) -> Iterator[str]:
+    from trihook.replies import encode_json  # noqa: PLC0415
+
+    if one.inputs is not None:
+        yield f"preprocess    {one.preprocessed_by}: {_listed(one.inputs.tensors)}"
+    if one.outputs:
+        yield f"infer         {_listed(one.outputs)}"
+    if one.error is not None:
+        blame = f"{one.error.plugin}: " if one.error.plugin else ""
+        yield f"{one.error.stage:<12}  {blame}error: {one.error}"
+    elif one.reply is not None:
+        is_json = one.reply.media_type == "application/json"
+        said = encode_json(one.reply.value).decode() if is_json else f"{len(one.body)} bytes"
+        yield f"postprocess   {one.postprocessed_by}: {said}"
+
+
+def _tensors(tensors: Any) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"dtype": str(array.dtype), "shape": list(array.shape)}
+        for name, array in tensors.items()
+    }
+
+
+def _listed(tensors: Any) -> str:
+    return ", ".join(f"{n} {array.dtype} {list(array.shape)}" for n, array in tensors.items())
