@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 _RECORD = re.compile(r'[IWEF]\d{4} \S+ +\d+ [^ \]]+\] "?(?P<message>.*?)"?$')
-_MODEL = re.compile(r"failed to load '(?P<model>[^']*)' version \d+: (?P<reason>.*)")
+_MODEL = re.compile(
+    r"(?:failed to load|failed to load model|Poll failed for model directory) "
+    r"'(?P<model>[^']*)'(?: version \d+)?: (?P<reason>.*)"
+)
 _TAIL_BYTES = 200_000
 
 

@@ -128,6 +128,8 @@ def _model_problems(folder: Path) -> Iterator[Problem]:
         )
     if not _versions(folder):
         yield Problem(folder, _no_version(folder))
+    else:
+        yield from _misleading_folder(folder, config)
     for version in _versions(folder):
         yield from _version_problems(folder / str(version), config)
 
@@ -138,6 +140,17 @@ def _no_version(folder: Path) -> str:
         "the model has no version: expected a folder named by a positive whole number, "
         f"such as {folder.name}/1, and found {found or 'no folder'}"
     )
+
+
+def _misleading_folder(folder: Path, config: dict[str, str]) -> Iterator[Problem]:
+    """Triton tells a model's backend from the first folder by name, be it a version or not."""
+    first = min(path.name for path in folder.iterdir() if path.is_dir())
+    if not _VERSION.fullmatch(first) and not {"backend", "platform"} & config.keys():
+        yield Problem(
+            folder / first,
+            "this is no version, and Triton looks here for the model file, as it comes first by "
+            f"name: remove it, or name the backend in {CONFIG}",
+        )
 
 
 def _version_problems(version: Path, config: dict[str, str]) -> Iterator[Problem]:
