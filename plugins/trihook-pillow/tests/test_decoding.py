@@ -165,6 +165,15 @@ def test_a_huge_size_in_the_header_is_refused_before_decoding(encode, kind, opti
     assert not opened
 
 
+def test_a_jpeg_of_more_scans_than_encoders_write_is_refused(encode, scene):
+    data = encode(scene, "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    scans = data.count(b"\xff\xda")
+    assert decode(data[:-2] + last * (100 - scans) + data[-2:]).size == (128, 96)
+    with pytest.raises(trihook.PayloadTooLargeError, match="101 scans, over the limit of 100"):
+        decode(data[:-2] + last * (101 - scans) + data[-2:])
+
+
 def test_the_last_of_two_frame_headers_cannot_go_round_the_limit(encode):
     data = encode(Image.new("RGB", (16, 16)), "JPEG")
     at = data.index(b"\xff\xc0")

@@ -17,7 +17,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from trihook import PayloadError, PayloadTooLargeError
 
 from trihook_pillow.formats import FORMATS, Format, recognise
-from trihook_pillow.headers import drop_animation, read_size
+from trihook_pillow.headers import count_scans, drop_animation, read_size
 from trihook_pillow.orientation import find_turn, swaps_sides
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 16_000_000
 WHITE = (255, 255, 255)
+# Each scan goes over the whole picture, 18 ms at 16 million pixels, and may be 31 bytes long; those
+# that encoders write have 10 or so
+_MAX_SCANS = 100
 
 # what Pillow's decoders have been seen to raise for damaged files
 _DAMAGE = (
@@ -71,7 +74,8 @@ def decode(
     it stays at least that large: quicker, and not quite the same pixels.
 
     Raises ``PayloadTooLargeError`` for more than ``max_pixels``, counted from the header before
-    anything is decoded, and ``PayloadError`` for what is no picture, cut short or corrupt.
+    anything is decoded, or more than 100 scans of a progressive JPEG, and ``PayloadError`` for
+    what is no picture, cut short or corrupt.
     """
     kind = recognise(data)
     if kind is None:
@@ -95,10 +99,7 @@ def _decode(
     reduce_to: tuple[int, int] | None,
 ) -> Image.Image:
     size = read_size(kind, data)
-    if size[0] * size[1] > max_pixels:
-        raise PayloadTooLargeError(
-            f"the {kind} picture has {size[0]}x{size[1]} pixels, over the limit of {max_pixels}"
-        )
+    _check_limits(kind, data, size, max_pixels)
     with _open(kind, data) as file:
         if file.size != size:  # two frame headers: Pillow takes the last
             raise ValueError("contradictory sizes")
@@ -109,6 +110,17 @@ def _decode(
         turn = turn or find_turn(_exif(file))  # in a PNG file they may follow the pixels
         picture = _flatten(file, channels, background)
     return picture if turn is None else picture.transpose(turn)
+
+
+def _check_limits(kind: Format, data: bytes, size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise PayloadTooLargeError(
+            f"the {kind} picture has {size[0]}x{size[1]} pixels, over the limit of {max_pixels}"
+        )
+    if kind == "JPEG" and (scans := count_scans(data)) > _MAX_SCANS:
+        raise PayloadTooLargeError(
+            f"the JPEG picture has {scans} scans, over the limit of {_MAX_SCANS}"
+        )
 
 
 def _open(kind: Format, data: bytes) -> ImageFile:

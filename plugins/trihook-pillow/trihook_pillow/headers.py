@@ -23,6 +23,14 @@ def read_size(kind: Format, data: bytes) -> tuple[int, int]:
     return width, height
 
 
+def count_scans(data: bytes) -> int:
+    """Return how many scans a JPEG file has, counting those of thumbnails too.
+
+    Within a scan no byte 255 stands before the 218 of a scan's header (ISO/IEC 10918-1, B.1.1.5).
+    """
+    return data.count(b"\xff\xda")
+
+
 def drop_animation(data: bytes) -> bytes:
     """Return the PNG file with nothing but its still picture, if it is animated; else as it is.
 
