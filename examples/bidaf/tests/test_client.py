@@ -1,0 +1,82 @@
+"""The client speaks HTTP as any scoring URI expects, and says what went wrong."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+from trihook_bidaf import client
+
+REPLY = {"answer": "1872", "start": 9, "end": 13, "words": ["1872"]}
+
+
+@pytest.fixture
+def server():
+    """Answer every POST as told by ``status`` and keep what was asked."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.asked.append((self.path, dict(self.headers), json.loads(body)))
+            reply = json.dumps(REPLY if self.server.status == 200 else {"message": "no words"})
+            self.send_response(self.server.status)
+            self.send_header("Content-Length", str(len(reply)))
+            self.end_headers()
+            self.wfile.write(reply.encode())
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked, server.status = [], 200
+        server.uri = f"http://127.0.0.1:{server.server_port}/score"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def run(*arguments, text=""):
+    command = [sys.executable, "-m", "trihook_bidaf.client", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, input=text)
+
+
+def test_context_and_query_are_posted_as_json(server):
+    assert client.ask(server.uri, "Built in 1872 — é.", "When?") == REPLY
+    ((path, headers, body),) = server.asked
+    assert path == "/score"
+    assert headers["Content-Type"] == "application/json"
+    assert "Authorization" not in headers
+    assert body == {"context": "Built in 1872 — é.", "query": "When?"}
+
+
+def test_a_key_goes_along_as_bearer_token(server):
+    client.ask(server.uri, "a", "b", key="secret")
+    assert server.asked[0][1]["Authorization"] == "Bearer secret"
+
+
+def test_only_http_is_spoken():
+    with pytest.raises(ValueError, match="expected an http or https URI, got 'file:///etc/passwd'"):
+        client.ask("file:///etc/passwd", "a", "b")
+
+
+def test_the_command_prints_answer_and_offsets(server):
+    done = run(server.uri, "-", "When?", text="Built in 1872.")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1872  [9:13]\n", "")
+    assert server.asked[0][2]["context"] == "Built in 1872."
+
+
+def test_an_error_of_the_server_is_shown(server):
+    server.status = 400
+    done = run(server.uri, "a", "b")
+    assert done.returncode == 1
+    assert done.stderr == f'{server.uri} answered 400: {{"message": "no words"}}\n'
+
+
+def test_a_server_that_is_not_there_is_reported():
+    done = run("http://127.0.0.1:1/score", "a", "b")
+    assert done.returncode == 1
+    assert done.stderr.startswith("http://127.0.0.1:1/score cannot be reached: ")

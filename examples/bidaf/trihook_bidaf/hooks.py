@@ -1,0 +1,46 @@
+"""The plugin: from the positions of the first and last word to the answer as it was written.
+
+It takes models with outputs ``start_pos`` and ``end_pos``, and items for which the plugin
+``trihook-nltk`` left the text and the words of ``context`` in ``item.state``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from trihook import hookimpl
+
+if TYPE_CHECKING:
+    from trihook import Item, Model
+    from trihook.types import Outputs
+    from trihook_nltk import Token
+
+_OUTPUTS = ("start_pos", "end_pos")
+
+
+@hookimpl
+def postprocess(outputs: Outputs, item: Item, model: Model) -> dict[str, Any] | None:
+    """Cut the answer from the context: ``{"answer", "start", "end", "words"}``.
+
+    ``start`` and ``end`` (exclusive) count characters of the context, so that
+    ``context[start:end] == answer``; ``words`` are the answer's words. Positions outside the
+    context or an end before the start are no answer: the reply is then the empty answer,
+    ``""`` at 0 with no words, as a model that finds nothing would give it.
+    """
+    if any(model.output(name) is None for name in _OUTPUTS):
+        return None
+    text, tokens = item.state.get("context_text"), item.state.get("context_tokens")
+    if text is None or tokens is None:
+        return None
+    first, last = (int(np.asarray(outputs[name]).reshape(-1)[0]) for name in _OUTPUTS)
+    return _answer(text, tokens, first, last)
+
+
+def _answer(text: str, tokens: Sequence[Token], first: int, last: int) -> dict[str, Any]:
+    if not 0 <= first <= last < len(tokens):
+        return {"answer": "", "start": 0, "end": 0, "words": []}
+    start, end = tokens[first].start, tokens[last].end
+    words = [token.text for token in tokens[first : last + 1]]
+    return {"answer": text[start:end], "start": start, "end": end, "words": words}
