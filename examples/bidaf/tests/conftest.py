@@ -51,7 +51,7 @@ def reply(session, model):
     return ask
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def strings():
     """Give a function from words to the model's tensors for one of its texts."""
 

@@ -28,24 +28,7 @@ def test_the_model_declares_what_bidaf_9_declares(model):
 
 @pytest.mark.parametrize(("c", "q"), [(1, 1), (1, 50), (2, 1), (19, 3), (200, 10), (2_000, 40)])
 def test_positions_are_two_int32_inside_any_context(session, strings, c, q):
-    words = [
-        *[
-            "The",
-            "old",
-            "bridge",
-            "over",
-            "the",
-            "Brandel",
-            "was",
-            "built",
-            "in",
-            "1872",
-            "by",
-            "Ada",
-            "Vonn",
-        ],
-        ".",
-    ]
+    words = ["Ada", "Vonn", "built", "the", "old", "bridge", "of", "Brandel", "in", "1872", "."]
     context = strings("context", (words * c)[:c])
     first, last = session.run(None, context | strings("query", (["Who", "built", "?"] * q)[:q]))
     assert (first.dtype, first.shape) == (last.dtype, last.shape) == (np.int32, (1,))
