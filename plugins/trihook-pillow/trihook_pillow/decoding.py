@@ -81,7 +81,9 @@ def decode(
     if kind is None:
         raise PayloadError(f"the bytes are no {FORMATS} picture: none of their signatures is there")
     try:
-        return _decode(kind, data, channels, max_pixels, background, reduce_to)
+        _check_limits(kind, data, max_pixels)
+        picture, turn = _load(kind, data, channels, background, reduce_to)
+        return picture if turn is None else picture.transpose(turn)
     except _DAMAGE as exc:
         raise PayloadError(f"the {kind} picture is cut short or corrupt") from exc
     except MemoryError as exc:
@@ -90,37 +92,35 @@ def decode(
         raise PayloadTooLargeError(f"the {kind} picture is over Pillow's own limit") from exc
 
 
-def _decode(
+def _check_limits(kind: Format, data: bytes, max_pixels: int) -> None:
+    width, height = read_size(kind, data)
+    if width * height > max_pixels:
+        raise PayloadTooLargeError(
+            f"the {kind} picture has {width}x{height} pixels, over the limit of {max_pixels}"
+        )
+    if kind == "JPEG" and (scans := count_scans(data)) > _MAX_SCANS:
+        raise PayloadTooLargeError(
+            f"the JPEG picture has {scans} scans, over the limit of {_MAX_SCANS}"
+        )
+
+
+def _load(
     kind: Format,
     data: bytes,
     channels: Literal[1, 3],
-    max_pixels: int,
     background: tuple[int, int, int],
     reduce_to: tuple[int, int] | None,
-) -> Image.Image:
-    size = read_size(kind, data)
-    _check_limits(kind, data, size, max_pixels)
+) -> tuple[Image.Image, Image.Transpose | None]:
+    """Return the flattened picture and its turn; the decoder's own memory goes on return."""
     with _open(kind, data) as file:
-        if file.size != size:  # two frame headers: Pillow takes the last
+        if file.size != read_size(kind, data):  # two frame headers: Pillow takes the last
             raise ValueError("contradictory sizes")
         turn = find_turn(_exif(file))
         if reduce_to is not None:
             file.draft(None, reduce_to[::-1] if swaps_sides(turn) else reduce_to)
         file.load()
         turn = turn or find_turn(_exif(file))  # in a PNG file they may follow the pixels
-        picture = _flatten(file, channels, background)
-    return picture if turn is None else picture.transpose(turn)
-
-
-def _check_limits(kind: Format, data: bytes, size: tuple[int, int], max_pixels: int) -> None:
-    if size[0] * size[1] > max_pixels:
-        raise PayloadTooLargeError(
-            f"the {kind} picture has {size[0]}x{size[1]} pixels, over the limit of {max_pixels}"
-        )
-    if kind == "JPEG" and (scans := count_scans(data)) > _MAX_SCANS:
-        raise PayloadTooLargeError(
-            f"the JPEG picture has {scans} scans, over the limit of {_MAX_SCANS}"
-        )
+        return _flatten(file, channels, background), turn
 
 
 def _open(kind: Format, data: bytes) -> ImageFile:
@@ -142,9 +142,9 @@ def _flatten(
     if picture.mode.startswith("I"):
         samples = np.asarray(picture).astype(np.uint16)
         picture = Image.fromarray((samples >> 8).astype(np.uint8))
-    if picture.mode == "PA" or picture.has_transparency_data:
+    if picture.has_transparency_data:
         canvas = Image.new("RGB", picture.size, background)
-        cover = picture.convert("RGBA")
+        cover = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         canvas.paste(cover, mask=cover)
         picture = canvas
     mode = "RGB" if channels == 3 else "L"
