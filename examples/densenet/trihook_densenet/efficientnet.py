@@ -74,7 +74,7 @@ class _Graph:
         """Add a convolution, its normalisation folded in, and ReLU6; return the new side too."""
         weight, bias = self._fold(name, norm)
         kernel = weight.shape[2]
-        pads, side_after = _same_padding(side, kernel, stride)
+        pads, side_after = same_padding(side, kernel, stride)
         value = self.add(
             "Conv",
             [value, self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)],
@@ -123,7 +123,7 @@ class _Graph:
         return weight, bias
 
 
-def _same_padding(side: int, kernel: int, stride: int) -> tuple[list[int], int]:
+def same_padding(side: int, kernel: int, stride: int) -> tuple[list[int], int]:
     """Return ONNX's pads (top, left, bottom, right) and the side after a "SAME" convolution.
 
     An odd pixel of padding goes to the bottom and right, as TensorFlow has it.

@@ -33,10 +33,10 @@ def postprocess(
             scores = read_classification(values, top)
         else:
             scores = rank(values, top, _read_activation(model))
-    except ValueError as exc:
+        best = [_describe(score) for score in scores]
+        return {**best[0], "top": best}
+    except (ValueError, IndexError) as exc:
         raise TritonError(f"output {name!r} of {model} holds no scores of classes") from exc
-    best = [_describe(score) for score in scores]
-    return {**best[0], "top": best}
 
 
 def sorts_pictures(model: Model) -> bool:
@@ -65,5 +65,7 @@ def _read_top(text: str) -> int:
 def _read_activation(model: Model) -> Activation:
     given = str(model.options.get("activation", "auto"))
     if given not in _ACTIVATIONS:
-        raise ConfigError(f"'activation' of {model.name} must be softmax or none; it is {given!r}")
+        raise ConfigError(
+            f"'activation' of {model.name} must be auto, softmax or none; it is {given!r}"
+        )
     return _ACTIVATIONS[given]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 Activation: TypeAlias = Literal["auto", "softmax", "none"]
 
+_ENTRY = re.compile(
+    r"(?P<score>-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?):(?P<index>[0-9]+)(:(?P<label>.*))?", re.DOTALL
+)
 _DISTRIBUTION_ERROR = 1e-3  # what a thousand probabilities in FP16 may miss 1 by
 
 
@@ -51,8 +55,10 @@ def read_classification(entries: NDArray[Any], top: int) -> list[Score]:
 
 
 def _read_entry(entry: bytes) -> Score:
-    score, index, *label = entry.decode().split(":", 2)
-    return Score(int(index), float(score), "".join(label))
+    match = _ENTRY.fullmatch(entry.decode(errors="replace"))
+    if match is None:
+        raise ValueError("an entry is not score:index or score:index:label")
+    return Score(int(match["index"]), float(match["score"]), match["label"] or "")
 
 
 def _is_distribution(values: NDArray[np.float64]) -> bool:
