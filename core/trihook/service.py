@@ -58,15 +58,21 @@ def load_installed_plugins(settings: Settings) -> Loaded:
     )
 
 
-def build_service(settings: Settings, runtime: Runtime, plugins: Loaded | None = None) -> Service:
+def build_service(
+    settings: Settings,
+    runtime: Runtime,
+    plugins: Loaded | None = None,
+    client: TritonClient | None = None,
+) -> Service:
     """Build the pipeline of one worker; neither Triton nor the network is touched yet.
 
+    ``plugins`` and ``client`` are made from the settings where they are not given.
     Raises :class:`trihook.PluginError` if a plugin is broken and the settings do not skip it.
     """
     plugins = plugins or load_installed_plugins(settings)
     if not settings.skip_broken_plugins:
         plugins.raise_if_broken()
-    client = TritonClient(
+    client = client or TritonClient(
         settings.triton_url, connections=settings.triton_connections, timeout=_probe(settings)
     )
     catalog = Catalog(client, settings.options_of, settings.refresh_interval)

@@ -1,0 +1,197 @@
+"""What plugin authors test with: models, requests, and a Triton that is a Python function.
+
+A :class:`Harness` puts plugins into the real pipeline: hooks, input construction, batching, the
+wire format and its checks are those that serve requests. Only Triton itself is replaced, and no
+network is used:
+
+>>> from trihook import hookimpl
+>>> from trihook.testing import Harness, make_model
+>>> class Thermometer:
+...     @hookimpl
+...     def preprocess(self, item):
+...         return {"fahrenheit": item.data["temperature"]}
+...
+...     @hookimpl
+...     def postprocess(self, outputs):
+...         return {"celsius": round(float(outputs["celsius"]), 1)}
+>>> def infer(model, inputs):
+...     return {"celsius": (inputs["fahrenheit"] - 32) / 1.8}
+>>> model = make_model(inputs=["fahrenheit FP32 []"], outputs=["celsius FP32 []"])
+>>> harness = Harness(Thermometer(), models=[model], infer=infer)
+>>> harness.reply({"temperature": 451})
+{'celsius': 232.8}
+
+What failed is raised by :meth:`Harness.reply`; :meth:`Harness.score` tells everything there is
+to know of a request instead, such as which plugin answered and which tensors it made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import Distribution
+from typing import Any, TypeVar
+
+import orjson
+
+from trihook.config import ModelSettings, Settings
+from trihook.deadline import Deadline
+from trihook.defaults import Defaults
+from trihook.fake_triton import FakeTriton, Infer
+from trihook.pipeline import Outcome
+from trihook.plugins import Loaded, load_plugins
+from trihook.replies import JSON
+from trihook.runtime import Runtime
+from trihook.service import build_service
+from trihook.types import Item, JsonValue, Model, ScoringRequest, TensorSpec
+
+__all__ = [
+    "FakeTriton",
+    "Harness",
+    "Infer",
+    "InlineRuntime",
+    "make_model",
+    "make_request",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_SPEC = re.compile(r"(\S+) ([A-Z0-9]+) \[([-?\d, ]*)\]")
+
+
+def make_model(
+    name: str = "model",
+    *,
+    inputs: Iterable[TensorSpec | str],
+    outputs: Iterable[TensorSpec | str],
+    version: str = "1",
+    **declared: Any,
+) -> Model:
+    """Return a model; ``declared`` are further fields of :class:`trihook.Model`.
+
+    A tensor may be written as trihook prints it, ``"pixels FP32 [3, ?, ?]"``, without the batch
+    dimension.
+    """
+    return Model(
+        name=name,
+        version=version,
+        inputs=tuple(map(_parse_spec, inputs)),
+        outputs=tuple(map(_parse_spec, outputs)),
+        **{"versions": (version,), **declared},
+    )
+
+
+def make_request(*items: Item | JsonValue | bytes, **sent: Any) -> ScoringRequest:
+    """Return a request for ``items``; ``sent`` are further fields of :class:`ScoringRequest`.
+
+    What is no :class:`trihook.Item` becomes the data of one, JSON or bytes without a media type.
+    Other than one item makes the request one of ``many``.
+    """
+    numbered = tuple(replace(_make_item(each), index=n) for n, each in enumerate(items))
+    return ScoringRequest(numbered, **{"many": len(numbered) != 1, "id": "test", **sent})
+
+
+class Harness:
+    """The real pipeline around some plugins, with a function in Triton's place.
+
+    Plugins are objects, modules or classes, checked as installed ones are: a misspelt hook
+    raises :class:`trihook.PluginError`. Hooks run in the calling thread, so that a failing one
+    can be stepped through; give a ``runtime`` for another one. ``service`` is what
+    ``trihook.host.app.create_app`` takes; ``triton`` tells what was inferred.
+    """
+
+    def __init__(
+        self,
+        *plugins: object,
+        models: Sequence[Model],
+        infer: Infer,
+        settings: Settings | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self.triton = FakeTriton(models, infer)
+        options = {model.name: ModelSettings(options=dict(model.options)) for model in models}
+        given = settings or Settings.model_validate({})
+        self.service = build_service(
+            given.model_copy(update={"models": {**options, **given.models}}),
+            runtime or InlineRuntime(),
+            _load(plugins, given.default_model),
+            self.triton,
+        )
+
+    def score(self, request: ScoringRequest) -> Outcome:
+        """Take a request through the pipeline; see :meth:`trihook.pipeline.Pipeline.score`."""
+        return self.service.pipeline.score(request)
+
+    def reply(self, item: Item | JsonValue | bytes, **sent: Any) -> Any:
+        """Score one item, and return what its sender gets: parsed JSON, else bytes.
+
+        Raises the :class:`trihook.ScoringError` that it failed with.
+        """
+        [scored] = self.score(make_request(item, **sent)).scored
+        if scored.error is not None:
+            raise scored.error
+        is_json = scored.reply is not None and scored.reply.media_type == JSON
+        return orjson.loads(scored.body) if is_json else scored.body
+
+
+class InlineRuntime:
+    """Runs everything where it is called; deadlines have no effect on hooks."""
+
+    def run_hooks(
+        self,
+        function: Callable[[T], R],
+        work: Sequence[T],
+        deadline: Deadline,  # noqa: ARG002 - nobody waits for anybody
+    ) -> list[R]:
+        """See :meth:`trihook.runtime.Runtime.run_hooks`."""
+        return [function(piece) for piece in work]
+
+    def run_network(self, function: Callable[[], R]) -> R:
+        """See :meth:`trihook.runtime.Runtime.run_network`."""
+        return function()
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _GivenPlugin:
+    """A plugin object in place of an installed entry point."""
+
+    name: str
+    plugin: object
+    dist: Distribution | None = None
+
+    def load(self) -> object:
+        return self.plugin
+
+
+def _load(plugins: Sequence[object], default_model: str) -> Loaded:
+    points: dict[str, _GivenPlugin] = {}
+    for plugin in plugins:
+        kind = getattr(plugin, "__name__", type(plugin).__name__).rpartition(".")[2]
+        name = kind if kind not in points else f"{kind}-{len(points) + 1}"
+        points[name] = _GivenPlugin(name, plugin)
+    loaded = load_plugins(Defaults(default_model), entry_points=points.values())
+    loaded.raise_if_broken()
+    return loaded
+
+
+def _make_item(value: Item | JsonValue | bytes) -> Item:
+    if isinstance(value, Item):
+        return value
+    return Item(value, "") if isinstance(value, bytes) else Item(value)
+
+
+def _parse_spec(spec: TensorSpec | str) -> TensorSpec:
+    if isinstance(spec, TensorSpec):
+        return spec
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise ValueError(f"{spec!r} is no tensor, expected one like 'pixels FP32 [3, ?, ?]'")
+    name, datatype, sizes = match.groups()
+    return TensorSpec(
+        name, datatype, tuple(int(size.replace("?", "-1")) for size in sizes.split(",") if size)
+    )
