@@ -82,7 +82,7 @@ def test_no_two_layers_import_each_other():
             assert layer not in LAYERS[other], (layer, other)
 
 
-@pytest.mark.parametrize("path", (ROOT / "triton").glob("*.py"), ids=_name)
+@pytest.mark.parametrize("path", sorted((ROOT / "triton").glob("*.py")), ids=_name)
 def test_the_way_to_triton_knows_neither_pluggy_nor_flask(path):
     assert not {"flask", "pluggy"} & {name.partition(".")[0] for name in _imports(path)}
 
