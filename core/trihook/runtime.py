@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from trihook.deadline import Deadline
@@ -72,6 +73,7 @@ class HubThread:
     """A native thread with a gevent hub, which runs greenlets for other threads."""
 
     def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trihook-network", daemon=True)
         self._thread.start()
@@ -80,23 +82,29 @@ class HubThread:
     def call(self, function: Callable[[], R]) -> R:
         """Run ``function`` in a greenlet of the hub, wait, and return or raise as it does."""
         future: Future[R] = Future()
-        self._hub.loop.run_callback_threadsafe(self._spawn, _settle, future, function)
+        self._calls.put((future, function))
+        self._wake.send()
         return future.result()
 
     def close(self) -> None:
         """Let the thread end."""
-        self._hub.loop.run_callback_threadsafe(self._end.set)
+        self.call(self._end.set)
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        import gevent  # noqa: PLC0415 - a hub is made by the thread that imports its parts
+        import gevent  # noqa: PLC0415 - plain programs need no hub before they have a runtime
         from gevent.event import Event  # noqa: PLC0415
 
-        self._hub: Any = gevent.get_hub()
+        def spawn_calls() -> None:
+            while not self._calls.empty():
+                gevent.spawn(_settle, *self._calls.get())
+
         self._end = Event()
-        self._spawn = gevent.spawn
+        self._wake = gevent.get_hub().loop.async_()
+        self._wake.start(spawn_calls)
         self._started.set()
         self._end.wait()
+        self._wake.close()
 
 
 def _settle(future: Future[R], function: Callable[[], R]) -> None:
