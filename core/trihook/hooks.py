@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,13 +15,18 @@ from trihook.types import Inference, Item, Model, ModelRef, Outputs, Reply, Scor
 
 HOOKS = ("select_model", "preprocess", "postprocess", "example")
 
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
+
 
 @dataclass(slots=True)
 class HookCall:
     """What is known of one call of a hook, also while it is still under way.
 
     ``running`` is the plugin whose code was entered last, ``answered`` the one whose answer was
-    taken, ``blamed`` the one that raised. ``done`` says that the call has ended.
+    taken (a wrapper, if it put its own in place of the plugin's), ``blamed`` the one that
+    raised. ``done`` says that the call has ended.
     """
 
     hook: str
@@ -81,7 +87,17 @@ class Hooks:
     ) -> Reply | None:
         """Ask for an item's reply; None if no plugin made one."""
         answer = self._ask(call, outputs=outputs, item=item, model=model, request=request)
-        return answer if answer is None or isinstance(answer, Reply) else Reply(answer)
+        if answer is None:
+            return None
+        reply = answer if isinstance(answer, Reply) else Reply(answer)
+        if not _fits_http(reply.status, reply.media_type, reply.headers):
+            raise HookResultError(
+                f"plugin {call.answered!r} made a reply that HTTP cannot carry: "
+                "its status, media type or headers are not valid",
+                stage=call.hook,
+                plugin=call.answered,
+            )
+        return reply
 
     def example(self, call: HookCall, model: Model) -> Item | None:
         """Ask for an item that fits the model."""
@@ -96,7 +112,9 @@ class Hooks:
             return getattr(self._hook, call.hook)(**arguments)
         except ScoringError as exc:
             raise exc.at(call.hook, call.blamed or call.running) from exc.__cause__
-        except (Exception, SystemExit) as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             plugin = call.blamed or call.running
             raise HookError(
                 f"plugin {plugin!r} {_describe_failure(call, exc)}", stage=call.hook, plugin=plugin
@@ -112,6 +130,20 @@ def _bad_answer(call: HookCall, answer: object, expected: str) -> HookResultErro
         f"expected {expected} or None",
         stage=call.hook,
         plugin=call.answered,
+    )
+
+
+def _fits_http(status: object, media_type: object, headers: object) -> bool:
+    """Tell whether these are such as RFC 9110 allows; framing is not for a plugin to say."""
+    if type(status) is not int or not 200 <= status <= 599 or not isinstance(headers, Mapping):
+        return False
+    return all(
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _FIELD_NAME.fullmatch(name)
+        and _FIELD_VALUE.fullmatch(value)
+        and name.lower() not in _FRAMING
+        for name, value in [*headers.items(), ("Content-Type", media_type or None)]
     )
 
 
@@ -152,10 +184,30 @@ def _traced_wrapper(function: Callable[..., Any], plugin: str) -> Callable[..., 
     def run(*arguments: object, **keywords: object) -> Generator[None, Any, Any]:
         call = _CALL.get()
         call.running = plugin
+        inner = None
         try:
-            return (yield from function(*arguments, **keywords))
+            steps = function(*arguments, **keywords)
+            next(steps)
+            try:
+                inner = yield
+            except BaseException as exc:  # noqa: BLE001 - it is handed to the wrapper
+                call.running = plugin
+                steps.throw(exc)
+            else:
+                call.running = plugin
+                steps.send(inner)
+            _refuse_second_yield(steps)
+        except StopIteration as end:
+            if end.value is not None and end.value is not inner:
+                call.answered = plugin
+            return end.value
         except BaseException as exc:
             call.blame(plugin, exc)
             raise
 
     return run
+
+
+def _refuse_second_yield(steps: Generator[None, Any, Any]) -> None:
+    steps.close()
+    raise RuntimeError("a wrapper yields exactly once")
