@@ -1,0 +1,453 @@
+"""The face over pluggy: who is asked first, who answered, who is to blame, what is accepted."""
+
+import itertools
+from types import MappingProxyType
+
+import numpy as np
+import pluggy
+import pytest
+from trihook import (
+    ConfigError,
+    HookError,
+    HookResultError,
+    Inference,
+    Item,
+    ModelRef,
+    PayloadError,
+    PayloadTooLargeError,
+    Reply,
+    TritonUnavailableError,
+    UnsupportedMediaTypeError,
+    hookimpl,
+    hookspecs,
+)
+from trihook.defaults import Defaults
+from trihook.hooks import HookCall, Hooks
+from trihook.testing import make_model, make_request
+
+MODEL = make_model(inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
+REQUEST = make_request(1.0)
+ITEM = REQUEST.items[0]
+
+
+def _hooks(**plugins):
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    for name, plugin in plugins.items():
+        manager.register(plugin, name)
+    return Hooks(manager)
+
+
+def _preprocess(hooks, call=None):
+    return hooks.preprocess(call or HookCall("preprocess"), ITEM, MODEL, REQUEST)
+
+
+def _postprocess(hooks, call=None):
+    outputs = {"y": np.zeros(1)}
+    return hooks.postprocess(call or HookCall("postprocess"), outputs, ITEM, MODEL, REQUEST)
+
+
+def _answers(value, **options):
+    class Plugin:
+        @hookimpl(**options)
+        def preprocess(self):
+            return value
+
+        @hookimpl(**options)
+        def postprocess(self):
+            return value
+
+        @hookimpl(**options)
+        def select_model(self):
+            return value
+
+        @hookimpl(**options)
+        def example(self):
+            return value
+
+    return Plugin()
+
+
+def _raises(exc, **options):
+    class Plugin:
+        @hookimpl(**options)
+        def preprocess(self):
+            raise exc
+
+    return Plugin()
+
+
+def _wraps(generator, **options):
+    class Plugin:
+        @hookimpl(wrapper=True, **options)
+        def preprocess(self):
+            return (yield from generator())
+
+    return Plugin()
+
+
+# who answered
+
+
+def test_the_plugin_whose_answer_is_taken_is_named():
+    call = HookCall("preprocess")
+    hooks = _hooks(last=_answers({"x": 2}), silent=_answers(None))
+    assert _preprocess(hooks, call).inputs == {"x": 2}
+    assert (call.answered, call.blamed, call.done) == ("last", "", True)
+
+
+def test_without_any_answer_nobody_is_named():
+    call = HookCall("preprocess")
+    assert _preprocess(_hooks(silent=_answers(None)), call) is None
+    assert (call.answered, call.done) == ("", True)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["first", "middle", "last"])))
+def test_order_is_told_by_marks_and_not_by_registration(order):
+    plugins = {
+        "first": _answers({"x": 1}, tryfirst=True),
+        "middle": _answers({"x": 2}),
+        "last": _answers({"x": 3}, trylast=True),
+    }
+    call = HookCall("preprocess")
+    _preprocess(_hooks(**{name: plugins[name] for name in order}), call)
+    assert call.answered == "first"
+
+
+def test_the_core_comes_after_what_is_marked_last():
+    call = HookCall("postprocess")
+    _postprocess(_hooks(last=_answers("plugin", trylast=True), core=Defaults()), call)
+    assert call.answered == "last"
+
+
+def test_a_named_model_is_taken_before_what_is_marked_first():
+    call = HookCall("select_model")
+    request = make_request(1.0, model="m", version="2")
+    hooks = _hooks(first=_answers("other", tryfirst=True), core=Defaults("default"))
+    assert hooks.select_model(call, request, {}) == ModelRef("m", "2", "the request names it")
+    assert call.answered == "core"
+
+
+def test_the_default_model_is_taken_after_what_is_marked_last():
+    call = HookCall("select_model")
+    hooks = _hooks(last=_answers("other", trylast=True), core=Defaults("default"))
+    assert hooks.select_model(call, REQUEST, {}).name == "other"
+    assert call.answered == "last"
+
+
+def test_wrappers_compose_around_the_answer():
+    def around(mark):
+        def run():
+            answer = yield
+            return {"x": [*answer["x"], mark]}
+
+        return run
+
+    hooks = _hooks(
+        answer=_answers({"x": ["answer"]}),
+        outer=_wraps(around("outer"), tryfirst=True),
+        inner=_wraps(around("inner")),
+    )
+    assert _preprocess(hooks).inputs == {"x": ["answer", "inner", "outer"]}
+
+
+def test_a_wrapper_that_passes_the_answer_on_did_not_answer():
+    def look():
+        return (yield)
+
+    call = HookCall("preprocess")
+    _preprocess(_hooks(answer=_answers({"x": 1}), timing=_wraps(look)), call)
+    assert call.answered == "answer"
+
+
+def test_a_wrapper_that_replaces_the_answer_did():
+    def replace():
+        yield
+        return {"x": 2}
+
+    call = HookCall("preprocess")
+    assert _preprocess(_hooks(answer=_answers({"x": 1}), cache=_wraps(replace)), call)
+    assert call.answered == "cache"
+
+
+def test_a_wrapper_may_answer_for_a_plugin_that_raised():
+    def rescue():
+        try:
+            return (yield)
+        except ValueError:
+            return {"x": 0}
+
+    call = HookCall("preprocess")
+    hooks = _hooks(broken=_raises(ValueError()), rescue=_wraps(rescue))
+    assert _preprocess(hooks, call).inputs == {"x": 0}
+    assert call.answered == "rescue"
+
+
+def test_old_style_wrappers_work():
+    class Old:
+        @hookimpl(hookwrapper=True)
+        def preprocess(self):
+            outcome = yield
+            outcome.force_result({"x": outcome.get_result()["x"] + 1})
+
+    assert _preprocess(_hooks(answer=_answers({"x": 1}), old=Old())).inputs == {"x": 2}
+
+
+# who is running: a deadline that passes meanwhile blames that one
+
+
+def test_who_runs_is_told_at_every_step():
+    call = HookCall("preprocess")
+    seen = []
+
+    class Answer:
+        @hookimpl
+        def preprocess(self):
+            seen.append(call.running)
+            return {"x": 1}
+
+    def look():
+        seen.append(call.running)
+        answer = yield
+        seen.append(call.running)
+        return answer
+
+    _preprocess(_hooks(answer=Answer(), wrap=_wraps(look)), call)
+    assert seen == ["wrap", "answer", "wrap"]
+
+
+def test_a_wrapper_resumed_by_an_error_runs_again():
+    call = HookCall("preprocess")
+    seen = []
+
+    def look():
+        try:
+            return (yield)
+        finally:
+            seen.append(call.running)
+
+    with pytest.raises(HookError):
+        _preprocess(_hooks(broken=_raises(ValueError()), wrap=_wraps(look)), call)
+    assert seen == ["wrap"]
+
+
+# who is to blame
+
+
+class Abort(BaseException):
+    """What a library may raise that is no Exception."""
+
+
+@pytest.mark.parametrize(
+    "exc",
+    [ValueError("secret"), SystemExit(3), StopIteration(), GeneratorExit(), Abort()],
+    ids=repr,
+)
+def test_whatever_a_plugin_raises_is_its_own_failure(exc):
+    call = HookCall("preprocess")
+    with pytest.raises(HookError) as caught:
+        _preprocess(_hooks(silent=_answers(None, tryfirst=True), broken=_raises(exc)), call)
+    error = caught.value
+    assert type(error) is HookError
+    assert error.message == f"plugin 'broken' raised {type(exc).__name__} in preprocess"
+    assert (error.stage, error.plugin, call.blamed) == ("preprocess", "broken", "broken")
+    assert error.__cause__ is exc
+    assert call.done
+
+
+def test_an_interrupt_from_the_keyboard_is_no_plugins_failure():
+    with pytest.raises(KeyboardInterrupt):
+        _preprocess(_hooks(running=_raises(KeyboardInterrupt())))
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [PayloadError, PayloadTooLargeError, UnsupportedMediaTypeError, TritonUnavailableError],
+)
+def test_a_scoring_error_keeps_its_class_and_names_stage_and_plugin(cls):
+    refusal = cls("not a picture")
+    with pytest.raises(cls, match="not a picture") as caught:
+        _preprocess(_hooks(pictures=_raises(refusal)))
+    assert caught.value is refusal
+    assert (refusal.stage, refusal.plugin) == ("preprocess", "pictures")
+
+
+def test_a_refusal_keeps_its_cause():
+    refusal = PayloadError("not a picture")
+    refusal.__cause__ = OSError("truncated")
+    with pytest.raises(PayloadError) as caught:
+        _preprocess(_hooks(pictures=_raises(refusal)))
+    assert str(caught.value.__cause__) == "truncated"
+
+
+def test_a_configuration_error_says_what_it_says():
+    problem = ConfigError("option 'size' is 'big', expected a number")
+    with pytest.raises(HookError) as caught:
+        _preprocess(_hooks(pictures=_raises(problem)))
+    assert caught.value.message == (
+        "plugin 'pictures' cannot be used as it is configured: "
+        "option 'size' is 'big', expected a number"
+    )
+
+
+def _blamed(**plugins):
+    call = HookCall("preprocess")
+    with pytest.raises(HookError) as caught:
+        _preprocess(_hooks(**plugins), call)
+    return caught.value.plugin
+
+
+def test_a_wrapper_that_raises_before_is_blamed():
+    def fail():
+        raise ValueError
+        yield
+
+    assert _blamed(answer=_answers({"x": 1}), wrap=_wraps(fail)) == "wrap"
+
+
+def test_a_wrapper_that_raises_afterwards_is_blamed():
+    def fail():
+        yield
+        raise ValueError
+
+    assert _blamed(answer=_answers({"x": 1}), wrap=_wraps(fail)) == "wrap"
+
+
+def test_an_error_that_passes_through_wrappers_is_blamed_on_who_raised_it():
+    def look():
+        return (yield)
+
+    def reraise():
+        try:
+            return (yield)
+        except ValueError as exc:
+            exc.add_note = "seen"
+            raise
+
+    wrappers = {"outer": _wraps(look, tryfirst=True), "inner": _wraps(reraise)}
+    assert _blamed(broken=_raises(ValueError()), **wrappers) == "broken"
+
+
+def test_a_wrapper_that_turns_an_error_into_another_is_blamed():
+    def turn():
+        try:
+            return (yield)
+        except ValueError as exc:
+            raise KeyError from exc
+
+    assert _blamed(broken=_raises(ValueError()), wrap=_wraps(turn)) == "wrap"
+
+
+@pytest.mark.parametrize("yields", [0, 2])
+def test_a_wrapper_that_does_not_yield_once_is_blamed(yields):
+    def wrong():
+        for _ in range(yields):
+            yield
+
+    assert _blamed(answer=_answers({"x": 1}), wrap=_wraps(wrong)) == "wrap"
+
+
+# what is accepted
+
+
+@pytest.mark.parametrize(
+    ("answer", "ref"),
+    [("m", ModelRef("m")), (ModelRef("m", "2", "why"), ModelRef("m", "2", "why")), (None, None)],
+)
+def test_a_model_is_chosen_by_name_or_reference(answer, ref):
+    assert _hooks(one=_answers(answer)).select_model(HookCall("select_model"), REQUEST, {}) == ref
+
+
+@pytest.mark.parametrize("answer", [3, MODEL, True, ["m"]])
+def test_any_other_choice_of_a_model_is_refused(answer):
+    with pytest.raises(HookResultError, match=r"expected a model's name or a ModelRef or None"):
+        _hooks(one=_answers(answer)).select_model(HookCall("select_model"), REQUEST, {})
+
+
+@pytest.mark.parametrize("answer", [{"x": 1}, MappingProxyType({"x": 1}), Inference({"x": 1})])
+def test_tensors_come_as_a_mapping_or_an_inference(answer):
+    assert _preprocess(_hooks(one=_answers(answer))).inputs == {"x": 1}
+
+
+@pytest.mark.parametrize("answer", [[1], np.zeros(1), "x", 0, False, Inference([1])], ids=repr)
+def test_any_other_tensors_are_refused(answer):
+    with pytest.raises(HookResultError, match="plugin 'one' answered preprocess with") as caught:
+        _preprocess(_hooks(one=_answers(answer)))
+    assert (caught.value.stage, caught.value.plugin) == ("preprocess", "one")
+
+
+def test_a_wrapper_that_spoils_an_answer_is_named():
+    def spoil():
+        yield
+        return "nonsense"
+
+    with pytest.raises(HookResultError, match="plugin 'wrap' answered preprocess with str"):
+        _preprocess(_hooks(answer=_answers({"x": 1}), wrap=_wraps(spoil)))
+
+
+@pytest.mark.parametrize("answer", [0, False, "", [], {}])
+def test_any_value_but_none_is_a_reply(answer):
+    assert _postprocess(_hooks(one=_answers(answer))).value is answer
+
+
+def test_a_reply_is_taken_as_it_is():
+    reply = Reply(b"", 418, "image/png", {"X-Teapot": "yes"})
+    assert _postprocess(_hooks(one=_answers(reply))) is reply
+
+
+def test_no_reply_is_none():
+    assert _postprocess(_hooks(one=_answers(None))) is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(1, status=0),
+        Reply(1, status=199),
+        Reply(1, status=600),
+        Reply(1, status="200"),
+        Reply(1, status=True),
+        Reply(1, media_type="text/plain\r\nX-Injected: yes"),
+        Reply(1, media_type=""),
+        Reply(1, media_type=None),
+        Reply(1, headers={"X-A": "b\r\nX-Injected: yes"}),
+        Reply(1, headers={"X-A\r\nX-Injected": "yes"}),
+        Reply(1, headers={"": "a"}),
+        Reply(1, headers={"X-A": 1}),
+        Reply(1, headers={1: "a"}),
+        Reply(1, headers={"X-A": "日本"}),
+        Reply(1, headers={"Content-Length": "3"}),
+        Reply(1, headers={"transfer-encoding": "chunked"}),
+        Reply(1, headers=[("X-A", "b")]),
+        Reply(1, headers=None),
+    ],
+    ids=repr,
+)
+def test_a_reply_that_http_cannot_carry_is_refused(reply):
+    with pytest.raises(HookResultError, match="plugin 'one' made a reply that HTTP") as caught:
+        _postprocess(_hooks(one=_answers(reply)))
+    assert (caught.value.stage, caught.value.plugin) == ("postprocess", "one")
+
+
+def test_an_example_is_an_item():
+    item = Item(1)
+    assert _hooks(one=_answers(item)).example(HookCall("example"), MODEL) is item
+    assert _hooks(one=_answers(None)).example(HookCall("example"), MODEL) is None
+    with pytest.raises(HookResultError, match="expected an Item or None"):
+        _hooks(one=_answers({"x": 1})).example(HookCall("example"), MODEL)
+
+
+def test_a_hook_inside_a_hook_is_blamed_for_itself():
+    inner = _hooks(inner=_raises(ValueError()))
+
+    class Outer:
+        @hookimpl
+        def preprocess(self):
+            try:
+                _preprocess(inner)
+            except HookError:
+                return {"x": 1}
+
+    call = HookCall("preprocess")
+    assert _preprocess(_hooks(outer=Outer()), call).inputs == {"x": 1}
+    assert (call.answered, call.blamed) == ("outer", "")
