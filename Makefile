@@ -1,0 +1,49 @@
+# make demo    the main job: builds the models, starts Triton and the host, scores, ends them
+# make serve   the same servers, kept running
+# make test    all tests, on a real Triton
+# make lint    style and types
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := plugins/trihook-nltk plugins/trihook-pillow
+EXAMPLES := examples/bidaf examples/densenet
+REPOSITORY := build/models/triton
+METADATA := setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg examples/*/setup.cfg)
+
+.PHONY: demo serve test lint clean
+
+demo: $(REPOSITORY)/.built
+	$(BIN)/python examples/demo.py $(REPOSITORY)
+
+serve: $(REPOSITORY)/.built
+	$(BIN)/python examples/demo.py $(REPOSITORY) --serve
+
+test: $(VENV)/.dev $(REPOSITORY)/.built
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/.run: $(METADATA)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -qq --upgrade pip
+	$(BIN)/python -m pip install -qq -e '.[triton]' $(PLUGINS:%=-e %) $(EXAMPLES:%=-e '%[build]')
+	@# for its photographs alone, which need none of what its code needs
+	$(BIN)/python -m pip install -qq --no-deps scikit-image
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install -qq -e '.[triton,dev]'
+	touch $@
+
+$(REPOSITORY)/.built: $(VENV)/.run $(wildcard examples/*/trihook_*/*)
+	mkdir -p $(REPOSITORY)
+	$(BIN)/python -m trihook_densenet.build $(REPOSITORY)
+	$(BIN)/python -m trihook_bidaf.build $(REPOSITORY)
+	touch $@

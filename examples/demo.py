@@ -1,0 +1,84 @@
+"""The main job, end to end: real pictures and questions, scored over HTTP through a real Triton."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from importlib.metadata import files
+from pathlib import Path
+
+from stack import free_port, running_stack
+from trihook.client import ScoringClient
+
+TEXTS = json.loads(Path(__file__).with_name("questions.json").read_text("utf-8"))
+PICTURES = ("chelsea.png", "coffee.png")
+
+
+def find_picture(name: str) -> Path:
+    """Return a photograph that the package scikit-image ships."""
+    return next(Path(str(f.locate())) for f in files("scikit-image") or () if f.name == name)
+
+
+def run_demo(host: str, say: Callable[[str], object]) -> None:
+    """Send every request, and say what was asked, answered and by which model, and how fast."""
+    for model in ("efficientnet_lite0", "densenet_onnx"):
+        for name in PICTURES:
+            uri = f"http://{host}/score/{model}?top=1"
+            say(f"\nPOST {uri}  image/png  {name}")
+            reply = ScoringClient(uri).score(find_picture(name).read_bytes(), "image/png")
+            say(f"  answer  {reply.value['label']} ({reply.value['score']:.2f})")
+            _say_how(reply.model, reply.stages, say)
+    uri = f"http://{host}/score/bidaf_onnx"
+    for text in TEXTS:
+        for question in text["questions"]:
+            say(f"\nPOST {uri}  application/json  {question}\n  text    {text['context']}")
+            reply = ScoringClient(uri).score_json({"context": text["context"], "query": question})
+            say(f"  answer  {reply.value['answer']}")
+            _say_how(reply.model, reply.stages, say)
+
+
+def _say_how(model: str, stages: dict[str, float], say: Callable[[str], object]) -> None:
+    times = ", ".join(f"{stage} {spent:.1f} ms" for stage, spent in stages.items())
+    say(f"  model   {model}\n  time    {times}")
+
+
+def say_curl(host: str, say: Callable[[str], object]) -> None:
+    """Say how to send the same by hand."""
+    data = json.dumps({"context": TEXTS[0]["context"], "query": TEXTS[0]["questions"][0]})
+    say(f"\nThe scoring host listens at http://{host}; Ctrl-C ends it. Try:\n")
+    say(f"  curl --data-binary @{find_picture(PICTURES[0])} http://{host}/score/efficientnet_lite0")
+    say(f"  curl -H 'Content-Type: application/json' -d '{data}' http://{host}/score/bidaf_onnx")
+    say(f"  curl http://{host}/v2/health/ready\n")
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("repository", type=Path, help="Triton's model repository")
+    parser.add_argument("--serve", action="store_true", help="keep running, on ports 8000 and 5001")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ports = (8000, 5001) if options.serve else (free_port(), free_port())
+    log = options.repository.parent / "stack.log"
+    with running_stack(options.repository, *ports, log) as host:
+        if options.serve:
+            say_curl(host, print_line)
+            threading.Event().wait()
+        run_demo(host, print_line)
+
+
+def print_line(line: str) -> None:
+    """Print at once, also into a pipe."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(0)
