@@ -19,20 +19,24 @@ def encode_json(value: Any) -> bytes:
 
     Raises ``TypeError`` for what JSON has no form for.
     """
-    return orjson.dumps(
-        value, default=_encode_rest, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-    )
+    option = orjson.OPT_NON_STR_KEYS
+    try:
+        return orjson.dumps(value, _encode_rest, option | orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        # orjson refuses big-endian arrays outright; without its numpy option they come to us
+        return orjson.dumps(value, _encode_rest, option)
 
 
 def encode_reply(reply: Reply) -> bytes:
     """Return the body of a reply; raises ``TypeError`` if it cannot be one."""
     if reply.media_type == JSON:
         return encode_json(reply.value)
-    if isinstance(reply.value, str):
-        return reply.value.encode()
     if isinstance(reply.value, bytes):
         return reply.value
-    raise TypeError(f"a reply of {reply.media_type} is {type(reply.value).__name__}, not bytes")
+    try:
+        return str.encode(reply.value)
+    except (TypeError, UnicodeEncodeError) as exc:
+        raise TypeError(f"a reply of {reply.media_type} is neither bytes nor Unicode") from exc
 
 
 def error_object(error: ScoringError, request_id: str) -> dict[str, str]:
@@ -52,7 +56,7 @@ def encode_predictions(bodies: Iterable[bytes]) -> bytes:
 
 
 def _encode_rest(value: Any) -> Any:
-    """Encode arrays that orjson leaves to us: not contiguous, big-endian or of unusual dtypes."""
+    """Encode arrays that orjson cannot: not contiguous, big-endian or of unusual dtypes."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufU":
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON-able")
