@@ -1,0 +1,121 @@
+"""Replies are JSON that every parser takes, or the bytes that the plugin made."""
+
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from trihook import PayloadError, Reply
+from trihook.replies import encode_json, encode_predictions, encode_reply, error_object
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+NUMBERS = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0).flatmap(
+    lambda shape: arrays.arrays(
+        st.sampled_from(["<i4", ">i8", "u1", "?", "<f8", ">f4", "f2", "<u8"]), shape
+    )
+)
+
+
+@given(JSON_VALUES)
+def test_json_values_survive(value):
+    assert json.loads(encode_json(value)) == value
+
+
+@given(NUMBERS)
+def test_arrays_are_nested_lists_whatever_their_layout(array):
+    for each in (array, array.T, array[..., ::2] if array.ndim else array):
+        decoded = np.array(json.loads(encode_json(each)), dtype=float).reshape(each.shape)
+        expected = each.astype(float)
+        expected[~np.isfinite(expected)] = np.nan
+        np.testing.assert_allclose(decoded, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (float("nan"), "null"),
+        (np.float32("inf"), "null"),
+        (np.array([1.5, np.nan]), "[1.5,null]"),
+        (np.float64(0.1), "0.1"),
+        (np.int64(2**62), str(2**62)),
+        (np.bool_(True), "true"),
+        (np.array(["a", "ö"]), '["a","ö"]'),
+        (np.str_("a"), '"a"'),
+        ({1: "a"}, '{"1":"a"}'),
+        ((1, 2), "[1,2]"),
+    ],
+    ids=repr,
+)
+def test_numpy_values_and_what_json_lacks(value, text):
+    assert encode_json(value).decode() == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"bytes",
+        object(),
+        {1, 2},
+        2**64,
+        "\ud800",
+        1j,
+        np.array([b"a"], object),
+        np.zeros(1, ml_dtypes.bfloat16),
+        np.array(["2020"], "M8[Y]").view("V8"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_json_has_no_form_for_is_a_type_error(value):
+    with pytest.raises(TypeError):
+        encode_json([value])
+
+
+def test_what_refers_to_itself_is_a_type_error():
+    loop = []
+    loop.append(loop)
+    with pytest.raises(TypeError):
+        encode_json(loop)
+
+
+def test_a_json_reply_is_encoded():
+    assert encode_reply(Reply({"a": np.arange(2)})) == b'{"a":[0,1]}'
+
+
+@pytest.mark.parametrize("value", [b"\x89PNG", "text"])
+def test_another_media_type_is_taken_as_it_stands(value):
+    expected = value if isinstance(value, bytes) else value.encode()
+    assert encode_reply(Reply(value, media_type="image/png")) == expected
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, 3, None, "\udcff"], ids=ascii)
+def test_another_media_type_takes_nothing_but_bytes_and_text(value):
+    with pytest.raises(TypeError):
+        encode_reply(Reply(value, media_type="image/png"))
+
+
+def test_an_error_tells_the_caller_exactly_this():
+    error = PayloadError("no picture", stage="preprocess", plugin="pillow")
+    assert error_object(error, "id-1") == {
+        "message": "no picture",
+        "code": "bad_payload",
+        "stage": "preprocess",
+        "plugin": "pillow",
+        "request_id": "id-1",
+    }
+
+
+@given(st.lists(JSON_VALUES, max_size=4))
+def test_predictions_are_a_list_in_order(values):
+    body = encode_predictions([encode_json(value) for value in values])
+    assert json.loads(body) == {"predictions": values}
