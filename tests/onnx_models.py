@@ -7,7 +7,7 @@ a test can say what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,15 @@ def identity_model(dtype: DTypeLike, shape: Shape = ("N", 3)) -> onnx.ModelProto
         [helper.make_node("Identity", ["x"], ["y"])],
         [_tensor("x", dtype, shape)],
         [_tensor("y", dtype, shape)],
+    )
+
+
+def identities_model(dtypes: Mapping[str, DTypeLike], shape: Shape = ("N", 3)) -> onnx.ModelProto:
+    """``y_<name> = x_<name>`` for each of the names, of its datatype."""
+    return _model(
+        [helper.make_node("Identity", [f"x_{name}"], [f"y_{name}"]) for name in dtypes],
+        [_tensor(f"x_{name}", dtype, shape) for name, dtype in dtypes.items()],
+        [_tensor(f"y_{name}", dtype, shape) for name, dtype in dtypes.items()],
     )
 
 

@@ -56,3 +56,12 @@ def test_only_what_was_logged_since_the_start_is_read(tmp_path: Path) -> None:
     log.write_bytes(b"x" * 300_000 + b"\xffend")
     assert read_tail(log).endswith("x\ufffdend")
     assert len(read_tail(log)) == 200_000
+
+
+def test_a_configuration_that_cannot_be_read_is_given_with_what_is_wrong_in_it() -> None:
+    log = '[libprotobuf ERROR /a/text_format.cc:337] Error parsing ModelConfig: 1:11: no "max".\n'
+    log += record("Poll failed for model directory 'm': failed to read text proto from /m/config")
+    assert explain_failure(log + END) == (
+        "model 'm': failed to read text proto from /m/config: "
+        'Error parsing ModelConfig: 1:11: no "max".'
+    )

@@ -119,7 +119,8 @@ class LocalTriton:
         """Return once the server and every model to load are ready, within ``timeout`` seconds."""
         if self._launch is None:
             raise LocalTritonError("Triton is not started")
-        deadline = time.monotonic() + (self._ready_timeout if timeout is None else timeout)
+        seconds = self._ready_timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
         while not self._is_ready():
             if self.poll() is not None:
                 reason = self._launch.explain()
@@ -127,7 +128,7 @@ class LocalTriton:
                 raise LocalTritonError(f"tritonserver ended while starting: {reason}")
             if time.monotonic() > deadline:
                 raise LocalTritonError(
-                    f"Triton at {self.url} was not ready in time; "
+                    f"Triton at {self.url} was not ready in {seconds:g} s; "
                     f"its log says: {self._launch.explain()}"
                 )
             time.sleep(POLL_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 _RECORD = re.compile(r'[IWEF]\d{4} \S+ +\d+ [^ \]]+\] "?(?P<message>.*?)"?$')
@@ -23,12 +24,24 @@ def read_tail(path: Path, start: int = 0) -> str:
 def explain_failure(text: str) -> str:
     """Say in one line why Triton ended: the models that failed, else its last error or line."""
     lines = [line for line in text.splitlines() if line.strip() and line[0] not in "+|"]
-    failures = (_MODEL.search(_message(line)) for line in lines)
-    models = {match["model"]: match["reason"] for match in failures if match}
+    models = dict(_model_failures(lines))
     if models:
         return "; ".join(f"model {name!r}: {reason}" for name, reason in models.items())
     errors = [line for line in lines if line.startswith(("E", "F", "error:"))]
     return _message((errors or lines or ["its log is empty"])[-1])
+
+
+def _model_failures(lines: list[str]) -> Iterator[tuple[str, str]]:
+    syntax = ""
+    for line in lines:
+        if line.startswith("[libprotobuf ERROR"):
+            syntax = line.partition("] ")[2]
+        elif failure := _MODEL.search(_message(line)):
+            unread = failure["reason"].startswith("failed to read text proto")
+            yield (
+                failure["model"],
+                f"{failure['reason']}: {syntax}" if unread else failure["reason"],
+            )
 
 
 def _message(line: str) -> str:

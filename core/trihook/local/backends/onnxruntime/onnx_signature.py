@@ -124,11 +124,6 @@ def validate(config: Config, signature: Signature) -> None:
     for field in ("batch_input", "batch_output"):
         if config[field]:
             raise ValueError(f"{field} is not supported by the embedded Triton")
-    optional = {tensor["name"] for tensor in config["input"] if tensor.get("optional")}
-    configured = {tensor["name"] for tensor in config["input"]} | _control_inputs(config)
-    missing = [t.name for t in signature.inputs if t.name not in configured - optional]
-    if missing:
-        raise ValueError(f"the configuration lacks the model's required input '{missing[0]}'")
     batched = config["max_batch_size"] > 0
     inputs = {tensor.name: tensor for tensor in (*signature.inputs, *signature.initializers)}
     for declared in config["input"]:
@@ -136,6 +131,11 @@ def validate(config: Config, signature: Signature) -> None:
     outputs = {tensor.name: tensor for tensor in signature.outputs}
     for declared in config["output"]:
         _compare("output", declared, outputs, batched, exact=True)
+    required = {tensor["name"] for tensor in config["input"] if not tensor.get("optional")}
+    required |= _control_inputs(config)
+    missing = [tensor.name for tensor in signature.inputs if tensor.name not in required]
+    if missing:
+        raise ValueError(f"the configuration lacks the model's required input '{missing[0]}'")
 
 
 def scalar_shapes(config: Config, signature: Signature) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,73 @@
+"""Clearing away what a launch left behind whose launcher and supervisor were both killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from trihook.local import _supervisor
+from trihook.local.marks import clear_stale, new_mark
+
+LEAVE = """
+import subprocess, sys, tempfile, pathlib
+from trihook.local.marks import new_mark
+mark = new_mark()
+pathlib.Path("/dev/shm", mark + "region").touch()
+pathlib.Path(tempfile.gettempdir(), mark).mkdir()
+stub = [sys.executable, "-c", "import time; time.sleep(600)", mark]
+subprocess.Popen(stub, stdout=subprocess.DEVNULL)
+print(mark)
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    mark = new_mark()
+    yield mark
+    _supervisor.sweep(mark)
+
+
+def region(mark: str) -> Path:
+    return _supervisor.SHARED_MEMORY / f"{mark}region"
+
+
+def test_what_a_dead_launcher_left_is_cleared_away(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LEAVE], stdout=subprocess.PIPE, text=True, check=True
+    )
+    left = ended.stdout.strip()
+    assert region(left).exists()
+    clear_stale()
+    assert not region(left).exists()
+    assert not (tmp_path / left).exists()
+    assert not list(_supervisor._marked(left.encode()))
+
+
+def test_what_a_living_launcher_uses_is_left_alone(tmp_path: Path, mark: str) -> None:
+    region(mark).touch()
+    (tmp_path / mark).mkdir()
+    clear_stale()
+    assert region(mark).exists()
+    assert (tmp_path / mark).exists()
+
+
+def test_another_namespace_and_other_names_are_left_alone(tmp_path: Path) -> None:
+    others = [tmp_path / name for name in ("trihook.1.1.1.01234567.", "trihook.notes", "other")]
+    for path in others:
+        path.mkdir()
+    clear_stale()
+    assert all(path.exists() for path in others)
+
+
+def test_marks_differ(mark: str) -> None:
+    assert new_mark() != mark
