@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.metadata
 import inspect
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -112,7 +113,7 @@ def _installed() -> Iterable[EntryPoint]:
 
 def _without_copies(points: Sequence[EntryPoint]) -> list[EntryPoint]:
     """Order by distribution; an editable install may list an entry point twice."""
-    unique = {(_distribution(point), point.name): point for point in reversed(points)}
+    unique = {(_normalise(_distribution(point)), point.name): point for point in reversed(points)}
     return [unique[key] for key in sorted(unique)]
 
 
@@ -133,7 +134,8 @@ def _is_wanted(info: PluginInfo, blocked: Collection[str], allowed: Collection[s
 
 
 def _normalise(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")
+    """Return the form in which PyPI compares names of distributions (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _name_problem(
@@ -169,13 +171,16 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, info: PluginInfo) ->
     except pluggy.PluginValidationError as exc:
         return replace(info, state="broken", problem=_signature_problem(manager, exc))
     except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever a foreign import may raise
-        problem = f"importing it raised {type(exc).__name__}: {exc}".rstrip(": ")
+        words = " ".join(str(exc).split())
+        problem = f"importing it raised {type(exc).__name__}: {words}".rstrip(": ")
         return replace(info, state="broken", problem=problem)
     return replace(info, hooks=hooks)
 
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...]:
-    """Return the hooks that a plugin implements; pluggy itself accepts misspelt ones and none."""
+    """Return the hooks of a new plugin; pluggy itself accepts misspelt ones and none."""
+    if manager.is_registered(plugin):
+        raise PluginError(f"it is the same object as plugin {manager.get_name(plugin)!r}")
     hooks = dict(_implementations(manager, plugin))
     for function, hook in hooks.items():
         if hook not in HOOKS:
@@ -196,6 +201,7 @@ def _implementations(manager: pluggy.PluginManager, plugin: object) -> Iterator[
 
 def _signature_problem(manager: pluggy.PluginManager, exc: pluggy.PluginValidationError) -> str:
     """Say what pluggy found wrong, without its repetition of the plugin's name."""
-    manager.unregister(exc.plugin)
+    if manager.is_registered(exc.plugin):  # up to pluggy 1.6 it is, with its sound hooks
+        manager.unregister(exc.plugin)
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     return lines[-1] if len(lines) == 1 else "; ".join(lines[1:])
