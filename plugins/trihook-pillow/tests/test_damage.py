@@ -96,6 +96,22 @@ def _damage(dice, data):
     return bytes(data)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OSError, ValueError, SyntaxError, struct.error, zlib.error, EOFError, IndexError, KeyError,
+     TypeError, AssertionError, OverflowError, ZeroDivisionError],
+)  # fmt: skip
+def test_whatever_a_decoder_raises_becomes_a_refusal_without_its_words(bases, monkeypatch, error):
+    def fail(*_):
+        raise error("at 0x7f00dead")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
+    with pytest.raises(trihook.PayloadError) as caught:
+        decode(bases["png"])
+    assert str(caught.value) == "the PNG picture is cut short or corrupt"
+    assert isinstance(caught.value.__cause__, error)
+
+
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused(signature, body):
     assert isinstance(attempt(signature + body), type)

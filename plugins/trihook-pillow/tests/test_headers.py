@@ -30,9 +30,11 @@ def test_a_header_that_is_cut_gives_its_size_or_an_error_of_the_two_kinds(
     assert {_size_or_none(kind, data[:end]) for end in range(12, 600)} == {None, (301, 37)}
 
 
-def test_fill_bytes_before_a_jpeg_marker_are_skipped(encode, noise):
+@pytest.mark.parametrize("filler", [b"\xff\xff\xff", b"\xff\0", b"junk"])
+def test_what_stands_between_jpeg_segments_is_skipped(encode, noise, filler):
     data = encode(noise(8, 9, 3), "JPEG")
-    assert read_size("JPEG", data[:2] + b"\xff\xff\xff" + data[2:]) == (9, 8)
+    at = 4 + struct.unpack_from(">H", data, 4)[0]  # behind the first segment
+    assert read_size("JPEG", data[:at] + filler + data[at:]) == (9, 8)
 
 
 def test_a_size_of_zero_is_refused(encode, noise):

@@ -53,7 +53,7 @@ def parse_options(options: Mapping[str, object], target: Target) -> Options:
     return Options(
         factor=factor,
         offset=offset,
-        bgr=bgr and target.channels == 3,
+        bgr=bgr,
         resize=cast("Resize", _choice(options, "resize", ("stretch", "center_crop"))),
         max_pixels=_max_pixels(options),
         background=_background(options),
@@ -150,7 +150,7 @@ def _numbers(options: Mapping[str, object], name: str, rule: str) -> tuple[float
         numbers = tuple(_number(part) for part in parts)
     except (TypeError, ValueError) as exc:
         raise _wrong(options, name, rule) from exc
-    if not numbers or not all(map(math.isfinite, numbers)):
+    if not all(map(math.isfinite, numbers)):
         raise _wrong(options, name, rule)
     return numbers
 
