@@ -24,6 +24,7 @@ else:
 FILE_NAME = "trihook.toml"
 PREFIX = "TRIHOOK_"
 _FILE_VARIABLE = "TRIHOOK_CONFIG"
+_TABLES = ("options", "models")
 
 OptionValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -132,14 +133,18 @@ def _read_file(named: Path | None) -> dict[str, Any]:
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return ``TRIHOOK_*`` by setting; tables such as ``models`` are for the file."""
+    """Return ``TRIHOOK_*`` by setting; tables are for the file."""
     values = {}
     for variable, value in environment.items():
         if not variable.startswith(PREFIX) or variable == _FILE_VARIABLE:
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name not in Settings.model_fields or name in ("options", "models"):
-            known = (PREFIX + field.upper() for field in Settings.model_fields)
+        if name in _TABLES:
+            raise ConfigError(f"{variable} is a table, which only {FILE_NAME} can hold")
+        if name not in Settings.model_fields:
+            known = (
+                PREFIX + field.upper() for field in Settings.model_fields if field not in _TABLES
+            )
             raise ConfigError(f"{variable} is no setting{_suggest(variable, known)}")
         values[name] = value
     return values
