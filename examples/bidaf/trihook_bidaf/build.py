@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from trihook_bidaf.graph import Weights, build_graph
+from trihook_bidaf.graph import build_graph
+from trihook_bidaf.layers import Weights
 
 MODEL = "bidaf_onnx"
 

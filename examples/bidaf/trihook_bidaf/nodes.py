@@ -58,6 +58,10 @@ class Graph:
         """Convert a value to another type."""
         return self.add("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
+    def equals(self, value: str, number: int) -> str:
+        """Tell where integers are a number, as int64 0 or 1."""
+        return self.cast(self.add("Equal", value, self.integers(number)), np.int64)
+
     def shaped(self, value: str, *shape: int) -> str:
         """Reshape a value; one size may be -1."""
         return self.add("Reshape", value, self.integers(*shape))
