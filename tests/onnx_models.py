@@ -114,6 +114,21 @@ def shift_model() -> onnx.ModelProto:
     )
 
 
+def started_model() -> onnx.ModelProto:
+    """``y = x + 100 * START``, all FP32 [N, 1]: START is for a sequence batcher to set."""
+    names = ("x", "START", "y")
+    x, start, y = (_tensor(name, np.float32, ("N", 1)) for name in names)
+    return _model(
+        [
+            helper.make_node("Mul", ["START", "hundred"], ["offset"]),
+            helper.make_node("Add", ["x", "offset"], ["y"]),
+        ],
+        [x, start],
+        [y],
+        [numpy_helper.from_array(np.array([100], np.float32), "hundred")],
+    )
+
+
 def add_model(
     repository: Path,
     name: str,

@@ -30,6 +30,7 @@ from onnx_models import (
     row_sum_model,
     scaled_sum_model,
     shift_model,
+    started_model,
     sum_and_difference_model,
 )
 from trihook import LocalTritonError
@@ -81,6 +82,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'input [{ name: "x" data_type: TYPE_FP32 dims: [4] }]\n'
         'parameters { key: "intra_op_thread_count" value { string_value: "2" } }\n'
         'parameters { key: "note" value { string_value: "kept" } }\n',
+    )
+    add_model(
+        root,
+        "sequence",
+        started_model(),
+        ONE_INSTANCE + "max_batch_size: 2\n"
+        'input [{ name: "x" data_type: TYPE_FP32 dims: [1] }]\n'
+        'sequence_batching { control_input [{ name: "START" control [{'
+        " kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] }] }] }\n",
     )
     add_model(
         root,
@@ -250,6 +260,13 @@ def test_an_input_with_a_default_may_be_left_out(client: http.InferenceServerCli
     assert infer(client, "optional", x=x)["y"].tolist() == [1, 1, 1]
     shift = np.full(3, 5, np.float32)
     assert infer(client, "optional", x=x, shift=shift)["y"].tolist() == [5, 5, 5]
+
+
+def test_a_sequence_batcher_sets_its_control_inputs(client: http.InferenceServerClient) -> None:
+    inputs = to_inputs({"x": np.array([[7]], np.float32)})
+    first = client.infer("sequence", inputs, sequence_id=5, sequence_start=True)
+    last = client.infer("sequence", inputs, sequence_id=5, sequence_end=True)
+    assert (first.as_numpy("y").item(), last.as_numpy("y").item()) == (107, 7)
 
 
 def test_only_the_outputs_asked_for_are_returned(client: http.InferenceServerClient) -> None:

@@ -46,20 +46,18 @@ class TritonPythonModel:
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer the requests that Triton has for this instance, by one inference if possible."""
-        calls = [self._read(index, request) for index, request in enumerate(requests)]
+        calls = [self._read(place, request) for place, request in enumerate(requests)]
         groups = onnx_batch.group_by_shape(calls) if self._batched else [[call] for call in calls]
-        responses: dict[int, Any] = {}
+        responses: list[Any] = [None] * len(requests)
         for group in groups:
-            indexes = (call.index for call in group)
-            responses.update(zip(indexes, self._answer(group), strict=True))
-        return [responses[index] for index in range(len(requests))]
+            for call, response in zip(group, self._answer(group), strict=True):
+                responses[call.place] = response
+        return responses
 
-    def _read(self, index: int, request: Any) -> onnx_batch.Call:
+    def _read(self, place: int, request: Any) -> onnx_batch.Call:
         feed = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
-        for name in self._scalars.keys() & feed.keys():
-            feed[name] = feed[name].reshape(())
         rows = len(next(iter(feed.values()))) if self._batched else 1
-        return onnx_batch.Call(index, feed, request.requested_output_names(), rows)
+        return onnx_batch.Call(place, feed, request.requested_output_names(), rows)
 
     def _answer(self, calls: Sequence[onnx_batch.Call]) -> list[Any]:
         try:
@@ -68,24 +66,32 @@ class TritonPythonModel:
             if len(calls) == 1:
                 return [_refuse(str(exc))]
             return [response for call in calls for response in self._answer([call])]
-        return [self._respond(reply) for reply in replies]
+        return [_respond(reply) for reply in replies]
 
     def _infer(self, calls: Sequence[onnx_batch.Call]) -> list[dict[str, onnx_batch.Array]]:
         names = onnx_batch.requested(calls, self._outputs)
-        outputs = self._session.run(names, onnx_batch.stack(calls))
-        arrays = dict(zip(names, outputs, strict=True))
-        return onnx_batch.split(arrays, calls) if self._batched else [arrays]
+        feed = self._reshape(onnx_batch.stack(calls), to_scalars=True)
+        arrays = dict(zip(names, self._session.run(names, feed), strict=True))
+        if self._batched:
+            return onnx_batch.split(arrays, calls)
+        return [self._reshape(arrays, to_scalars=False)]
 
-    def _respond(self, reply: Mapping[str, onnx_batch.Array]) -> Any:
-        tensors = []
-        for name, array in reply.items():
-            shape = self._scalars.get(name)
-            tensors.append(pb_utils.Tensor(name, array if shape is None else array.reshape(shape)))
-        return pb_utils.InferenceResponse(output_tensors=tensors)
+    def _reshape(
+        self, arrays: dict[str, onnx_batch.Array], *, to_scalars: bool
+    ) -> dict[str, onnx_batch.Array]:
+        """Turn the model's scalars into what Triton writes them as, or back."""
+        for name in self._scalars.keys() & arrays.keys() if self._scalars else ():
+            arrays[name] = arrays[name].reshape(() if to_scalars else self._scalars[name])
+        return arrays
+
+
+def _respond(arrays: Mapping[str, onnx_batch.Array]) -> Any:
+    tensors = [pb_utils.Tensor(name, array) for name, array in arrays.items()]
+    return pb_utils.InferenceResponse(tensors)
 
 
 def _refuse(message: str) -> Any:
-    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(message))
+    return pb_utils.InferenceResponse([], pb_utils.TritonError(message))
 
 
 def _model_path() -> str:

@@ -6,40 +6,35 @@ This module runs in Triton's Python stub too, and imports numpy alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
-Feed: TypeAlias = "Mapping[str, Array]"
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One request: its place among the requests, its inputs, and the outputs it asks for.
 
     ``rows`` is the length of its batch dimension.
     """
 
-    index: int
-    feed: Feed
+    place: int
+    feed: dict[str, Array]
     outputs: Collection[str]
     rows: int
 
 
 def group_by_shape(calls: Sequence[Call]) -> list[list[Call]]:
     """Group calls whose inputs can be stacked: the same names, and shapes alike but for rows."""
-    if len(calls) < 2:
-        return [list(calls)] if calls else []
     groups: dict[object, list[Call]] = {}
     for call in calls:
-        key = frozenset((name, array.shape[1:]) for name, array in call.feed.items())
+        key = tuple([(name, array.shape[1:]) for name, array in call.feed.items()])
         groups.setdefault(key, []).append(call)
     return list(groups.values())
 
 
-def stack(calls: Sequence[Call]) -> Feed:
+def stack(calls: Sequence[Call]) -> dict[str, Array]:
     """Return the inputs of calls of one group, stacked along the batch dimension.
 
     Numbers of a single call are passed on uncopied. BYTES are decoded, as ONNX's strings are
@@ -74,7 +69,7 @@ def split(arrays: Mapping[str, Array], calls: Sequence[Call]) -> list[dict[str, 
     start = 0
     for call in calls:
         stop = start + call.rows
-        replies.append({name: arrays[name][start:stop] for name in arrays if name in call.outputs})
+        replies.append({name: arrays[name][start:stop] for name in call.outputs})
         start = stop
     return replies
 
