@@ -47,9 +47,13 @@ def cast(array: Array, datatype: str) -> Array:
     if datatype == "BYTES":
         return _cast_bytes(array)
     dtype = DTYPES[datatype]
-    if array.dtype != dtype:
-        array = _cast_number(array, dtype, datatype)
-    return round_bf16(array) if datatype == "BF16" else array
+    result = array if array.dtype == dtype else _cast_number(array, dtype, datatype)
+    if datatype != "BF16":
+        return result
+    rounded = round_bf16(result)
+    if array.dtype.kind in "iu" and not np.array_equal(rounded, result):
+        raise MisfitError(f"a value of {_describe(array)} does not exist in BF16")
+    return rounded
 
 
 def round_bf16(array: Array) -> Array:
@@ -82,7 +86,8 @@ def _cast_number(array: Array, dtype: np.dtype[Any], datatype: str) -> Array:
 
 def _same_integers(array: Array, result: Array) -> bool:
     """Tell whether a cast of whole numbers kept every value."""
-    if array.size == 0 or np.can_cast(array.dtype, result.dtype, "safe"):
+    widened = array.dtype.itemsize < result.dtype.itemsize  # numpy calls int64 to float64 safe
+    if array.size == 0 or (widened and np.can_cast(array.dtype, result.dtype, "safe")):
         return True
     low, high = int(array.min()), int(array.max())
     if result.dtype.kind in "iu":
