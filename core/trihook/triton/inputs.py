@@ -70,12 +70,27 @@ def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
 
 
 def _to_array(value: ArrayLike, spec: TensorSpec) -> Array:
+    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
+        raise MisfitError("some of its values are masked")
     if isinstance(value, np.ndarray):
-        return value
+        return np.asarray(value)  # subclasses have rules of their own
     try:
-        return np.asarray(value, dtype=object if spec.datatype == "BYTES" else None)
-    except (ValueError, TypeError, OverflowError) as exc:
-        raise MisfitError("the lists in it are not of one length") from exc
+        array = np.asarray(value, dtype=object if spec.datatype == "BYTES" else None)
+    except Exception as exc:  # an array-like may raise whatever it likes
+        is_list = isinstance(value, list | tuple)
+        came = "the lists in it are not of one length" if is_list else type(value).__name__
+        raise MisfitError(came) from exc
+    if spec.datatype == "UINT64" and array.dtype == np.float64:
+        return _reread_integers(value, array)
+    return array
+
+
+def _reread_integers(value: ArrayLike, array: Array) -> Array:
+    """Return lists of whole numbers below and above 2**63 exactly: numpy makes them floats."""
+    exact = np.asarray(value, dtype=object)
+    if array.size and all(type(number) is int and 0 <= number < 2**64 for number in exact.flat):
+        return exact.astype(np.uint64)
+    return array
 
 
 def _matches(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
