@@ -72,18 +72,14 @@ class Host:
         self,
         method: str,
         path: str,
-        body: Any = None,
+        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 60,
     ) -> Response:
-        """Send one request on a connection of its own; what is no bytes is sent as JSON."""
-        headers = dict(headers or {})
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-            headers.setdefault("Content-Type", "application/json")
+        """Send one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, body, headers)
+            connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
             named = {name.lower(): value for name, value in answer.getheaders()}
             return Response(answer.status, named, answer.read())
@@ -91,6 +87,10 @@ class Host:
             connection.close()
 
     def post(self, path: str, body: Any, **headers: str) -> Response:
+        """Post bytes as they are, and anything else, None included, as JSON."""
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content_Type", "application/json")
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("POST", path, body, named)
 

@@ -18,6 +18,7 @@ from trihook.errors import (
     MisfitError,
     ScoringError,
     TritonError,
+    TritonUnavailableError,
     UnknownModelError,
     UnsupportedMediaTypeError,
 )
@@ -154,6 +155,8 @@ class _Run:
                 stage="select_model",
                 plugin=plugin,
             )
+        if self.catalog.lists(ref.name) and not ref.version:
+            raise TritonUnavailableError(f"{what} is not ready", stage="select_model")
         raise UnknownModelError(f"{what} is not loaded", stage="select_model")
 
     def _pass(self, scored: Sequence[Scored], model: Model, ref: ModelRef) -> None:
@@ -264,6 +267,8 @@ class _Run:
         started = time.perf_counter()
         try:
             yield
+        except ScoringError as exc:
+            raise exc.at(stage) from exc.__cause__
         finally:
             spent = time.perf_counter() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent

@@ -44,6 +44,7 @@ class Catalog:
         self._models: Mapping[str, Model] = MappingProxyType({})
         self._pinned: dict[tuple[str, str], Model] = {}
         self._served: dict[str, tuple[str, ...]] = {}
+        self._listed: frozenset[str] = frozenset()
         self._used: set[str] = set()
         self._reread: dict[str, float] = {}
         self._read_at = float("-inf")
@@ -54,6 +55,10 @@ class Catalog:
     def models(self) -> Mapping[str, Model]:
         """The latest snapshot, immutable, empty before the first reading."""
         return self._models
+
+    def lists(self, name: str) -> bool:
+        """Tell whether the repository has such a model, which then may become ready."""
+        return name in self._listed
 
     def ensure(self) -> None:
         """Read the models if that was never done; see to an old snapshot in the background.
@@ -103,7 +108,8 @@ class Catalog:
     def refresh(self) -> None:
         """Read the repository index, and the metadata of what is new, changed or in use."""
         with self._lock:
-            served = _by_name(self._client.index())
+            index = self._client.index()
+            served = _by_name(index)
             used, self._used = self._used, set()
             models = {}
             for name, versions in served.items():
@@ -114,6 +120,7 @@ class Catalog:
                     models[name] = known
             self._models = MappingProxyType(models)
             self._served = served
+            self._listed = frozenset(str(entry["name"]) for entry in index)
             self._pinned = {k: m for k, m in self._pinned.items() if k[0] not in used}
             self._read_at = time.monotonic()
 
@@ -165,7 +172,7 @@ def _by_name(index: list[dict[str, str]]) -> dict[str, tuple[str, ...]]:
     """Return the versions that are ready, by model name, of a repository index."""
     served: dict[str, tuple[str, ...]] = {}
     for entry in index:
-        if entry.get("state", "READY") == "READY":
+        if entry.get("state") == "READY":
             versions = (*served.get(entry["name"], ()), str(entry.get("version", "")))
             served[entry["name"]] = tuple(sorted(versions))
     return dict(sorted(served.items()))

@@ -70,8 +70,8 @@ class TritonClient:
         return self.request("GET", f"{model_path(name, version)}/ready").status == 200
 
     def index(self) -> list[dict[str, Any]]:
-        """Return the repository index: an entry for each version of each model that is ready."""
-        entries = self._json("POST", "/v2/repository/index", b'{"ready":true}')
+        """Return the repository index: an entry for each version of each model, with its state."""
+        entries = self._json("POST", "/v2/repository/index", b"{}")
         if not isinstance(entries, list):
             raise TritonError("Triton answered with something that is no repository index")
         return entries

@@ -15,8 +15,9 @@ import orjson
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import deserialize_bytes_tensor
 
-from trihook.triton.dtypes import BF16, DTYPES, Array
-from trihook.types import Model, RequestedOutput, TensorSpec
+from trihook.errors import MisfitError
+from trihook.triton.dtypes import BF16, DTYPES, Array, cast
+from trihook.types import Model, RequestedOutput
 
 
 class WireError(ValueError):
@@ -62,23 +63,29 @@ def decode_reply(
     """Return the output tensors by name, and the version that answered.
 
     ``rows`` is the length of the batch dimension that must come back, 0 where there is none.
-    The arrays are read-only views of ``body``. Raises :class:`WireError` or another
-    ``ValueError``, ``KeyError`` or ``TypeError`` for anything that is not a reply to this request.
+    The arrays are read-only, and views of ``body`` where they can be. Raises :class:`WireError`
+    or another ``ValueError``, ``KeyError``, ``TypeError``, ``AttributeError`` or
+    ``struct.error`` for anything that is not a reply to this request.
     """
-    header = orjson.loads(memoryview(body)[: len(body) if header_length is None else header_length])
+    length = len(body) if header_length is None else header_length
+    if not 0 <= length <= len(body):
+        raise WireError("the reply's header is longer than the reply")
+    header = orjson.loads(memoryview(body)[:length])
     if header.get("id", "") != request_id:
         raise WireError("the reply belongs to another request")
-    buffers = memoryview(body)[header_length:] if header_length is not None else memoryview(b"")
+    buffers = memoryview(body)[length:]
     tensors: dict[str, Array] = {}
     for entry in header["outputs"]:
         size = (entry.get("parameters") or {}).get("binary_data_size")
-        if size is not None and size > len(buffers):
+        if size is not None and not 0 <= size <= len(buffers):
             raise WireError("the reply ends in the middle of a tensor")
-        tensors[entry["name"]] = _decode_tensor(entry, None if size is None else buffers[:size])
+        array = _decode_tensor(entry, None if size is None else buffers[:size])
+        _check_declared(entry, array, model, outputs, rows)
+        array.flags.writeable = False
+        tensors[entry["name"]] = array
         buffers = buffers[size or 0 :]
-        _check_declared(entry, model, outputs, rows)
     names = {output.name for output in outputs} or {spec.name for spec in model.outputs}
-    if names != set(tensors):
+    if buffers or names != set(tensors) or len(tensors) != len(header["outputs"]):
         raise WireError("the reply does not hold the outputs that were asked for")
     return tensors, str(header.get("model_version", ""))
 
@@ -86,33 +93,48 @@ def decode_reply(
 def _decode_tensor(entry: Mapping[str, Any], buffer: memoryview | None) -> Array:
     datatype = entry["datatype"]
     if buffer is None:
-        values = entry["data"]
-        if datatype == "BYTES":
-            values = [str(value).encode() for value in values]
-        flat = np.fromiter(values, DTYPES[datatype], count=len(values))
+        flat = _decode_data(entry["data"], datatype)
     elif datatype == "BYTES":
         flat = deserialize_bytes_tensor(bytes(buffer)) if len(buffer) else np.empty(0, object)
     elif datatype == "BF16":
         flat = np.frombuffer(buffer, BF16).astype(np.float32)
     else:
         flat = np.frombuffer(buffer, DTYPES[datatype])
-    return flat.reshape(entry["shape"])
+    array = flat.reshape(entry["shape"])
+    if array.shape != tuple(entry["shape"]):
+        raise WireError("the reply holds a shape that is none")
+    return array
+
+
+def _decode_data(values: Any, datatype: str) -> Array:
+    """Return the values of a tensor that came as JSON, in the datatype that it claims."""
+    try:
+        return cast(np.asarray(values, dtype=object if datatype == "BYTES" else None), datatype)
+    except MisfitError as exc:
+        raise WireError(f"the reply's data is no {datatype}") from exc
 
 
 def _check_declared(
-    entry: Mapping[str, Any], model: Model, outputs: Sequence[RequestedOutput], rows: int
+    entry: Mapping[str, Any],
+    array: Array,
+    model: Model,
+    outputs: Sequence[RequestedOutput],
+    rows: int,
 ) -> None:
     spec = model.output(entry["name"])
     if spec is None:
         raise WireError("the reply holds an output that the model does not declare")
-    if any(output.name == spec.name and output.class_count for output in outputs):
-        return  # a classification has its own datatype and shape
-    if entry["datatype"] != spec.datatype or not _fits(entry["shape"], spec, rows):
+    datatype, shape = spec.datatype, spec.shape
+    classes = next((output.class_count for output in outputs if output.name == spec.name), 0)
+    if classes:
+        # Triton's classification extension: texts, at most so many, for each row
+        datatype, shape = "BYTES", (min(classes, array.shape[-1]) if array.ndim else 0,)
+    if entry["datatype"] != datatype or not _fits(array.shape, shape, rows):
         raise WireError(f"output {spec} came as {entry['datatype']} {entry['shape']}")
 
 
-def _fits(shape: Sequence[int], spec: TensorSpec, rows: int) -> bool:
-    declared = (rows, *spec.shape) if rows else spec.shape
+def _fits(shape: Sequence[int], declared: Sequence[int], rows: int) -> bool:
+    declared = (rows, *declared) if rows else declared
     return len(shape) == len(declared) and all(
         want in (-1, size) for size, want in zip(shape, declared, strict=True)
     )
