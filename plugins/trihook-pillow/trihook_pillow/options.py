@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 Resize = Literal["stretch", "center_crop"]
 
 _VGG_MEAN = (123.0, 117.0, 104.0)  # of red, green and blue over ImageNet
-_LARGEST = {"UINT8": 255.0, "FP16": 65504.0, "FP32": 3.4e38}
+_LARGEST = {
+    "UINT8": 255.0,
+    "FP16": 65504.0,
+    "FP32": 1e38,
+}  # a third of the largest FP32, for what is in between
 
 
 @dataclass(frozen=True, slots=True)

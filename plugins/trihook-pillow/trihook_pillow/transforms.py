@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from trihook_pillow.options import Options
     from trihook_pillow.target import Target
 
-_DTYPES: dict[str, type[np.generic]] = {
-    "UINT8": np.uint8,
-    "FP16": np.float16,
-    "FP32": np.float32,
-}
-
 
 def prepare(data: bytes, target: Target, options: Options) -> NDArray[Any]:
     """Decode, resize and scale a picture into the target's tensor, without a batch dimension.
@@ -60,29 +54,29 @@ def resize(
 def to_tensor(picture: Image.Image, target: Target, options: Options) -> NDArray[Any]:
     """Return the pixels times ``options.factor`` plus ``options.offset``, laid out as the target.
 
-    ``picture`` has mode ``RGB`` or ``L``, as the target's channels say. A pixel has 256 values at
-    most, so each result is computed once, in float64, rounded once, and looked up.
+    ``picture`` has mode ``RGB`` or ``L``, as the target's channels say. The arithmetic is done in
+    float32, and for an FP16 target rounded at the end; for UINT8 the pixels are copied.
     """
     pixels = np.asarray(picture).reshape(picture.height, picture.width, target.channels)
     if options.bgr:
         pixels = pixels[:, :, ::-1]
-    tables = _value_tables(options, _DTYPES[target.datatype])
-    if target.layout == "NHWC":
-        tensor = np.empty(pixels.shape, tables.dtype)
-        for channel, table in enumerate(tables):
-            tensor[:, :, channel] = table[pixels[:, :, channel]]
-        return tensor
-    tensor = np.empty((target.channels, *pixels.shape[:2]), tables.dtype)
-    for channel, table in enumerate(tables):
-        # "clip" changes nothing for 8-bit indices, but lets numpy write in place, unbuffered
-        np.take(table, pixels[:, :, channel], out=tensor[channel], mode="clip")
-    return tensor
-
-
-def _value_tables(options: Options, dtype: type[np.generic]) -> NDArray[Any]:
-    factor, offset = np.array([options.factor, options.offset])[:, :, np.newaxis]
-    tables: NDArray[Any] = (np.arange(256) * factor + offset).astype(dtype)
-    return tables
+    if target.layout == "NCHW":
+        pixels = pixels.transpose(2, 0, 1)
+    if target.datatype == "UINT8":
+        return np.array(pixels, order="C")
+    tensor = np.empty(pixels.shape, np.float32)
+    axis = 0 if target.layout == "NCHW" else 2
+    # by channel: numpy is ten times slower where it broadcasts along a last axis of three
+    for plane, source, factor, offset in zip(
+        np.moveaxis(tensor, axis, 0),
+        np.moveaxis(pixels, axis, 0),
+        options.factor,
+        options.offset,
+        strict=True,
+    ):
+        np.multiply(source, factor, out=plane, dtype=np.float32)
+        np.add(plane, offset, out=plane, dtype=np.float32)
+    return tensor.astype(np.float16) if target.datatype == "FP16" else tensor
 
 
 def _centre(own: tuple[int, int], wanted: tuple[int, int]) -> tuple[float, float, float, float]:
