@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from trihook_pillow import Options, Target, parse_options, prepare, resize, to_tensor
 
@@ -50,6 +52,21 @@ def test_cropping_takes_the_largest_centred_part_of_the_wanted_proportions(
     inner = np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR))
     assert cropped.shape == (height, width, 3)
     assert np.abs(cropped[1:-1, 1:-1].astype(int) - inner[1:-1, 1:-1]).max() <= 1
+
+
+@given(*[st.integers(1, 400)] * 4)
+def test_cropping_any_size_to_any_other_takes_a_part_that_is_there(
+    own_width, own_height, width, height
+):
+    picture = Image.new("L", (own_width, own_height), 77)
+    cropped = resize(picture, width, height, crop=True)
+    assert cropped.size == (width, height)
+    assert cropped.getextrema() == (77, 77)
+
+
+@pytest.mark.parametrize(("own", "wanted"), [((1, 65535), (224, 224)), ((65535, 1), (1, 2000))])
+def test_the_thinnest_pictures_are_cropped(own, wanted):
+    assert resize(Image.new("L", own, 77), *wanted, crop=True).getextrema() == (77, 77)
 
 
 @pytest.mark.parametrize("crop", [False, True])

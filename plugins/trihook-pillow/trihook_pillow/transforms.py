@@ -82,5 +82,5 @@ def to_tensor(picture: Image.Image, target: Target, options: Options) -> NDArray
 def _centre(own: tuple[int, int], wanted: tuple[int, int]) -> tuple[float, float, float, float]:
     ratio = min(own[0] / wanted[0], own[1] / wanted[1])
     width, height = wanted[0] * ratio, wanted[1] * ratio
-    left, top = (own[0] - width) / 2, (own[1] - height) / 2
+    left, top = max(0.0, (own[0] - width) / 2), max(0.0, (own[1] - height) / 2)
     return left, top, min(left + width, own[0]), min(top + height, own[1])
