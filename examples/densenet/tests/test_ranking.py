@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trihook_densenet import Score, rank, read_classification
 
@@ -72,6 +72,7 @@ def test_scores_that_are_not_finite_are_refused(bad):
         rank(np.array([0.5, bad]), 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=50), st.integers(1, 60))
 def test_scores_fall_lie_between_0_and_1_and_are_as_many_as_asked_for(values, top):
     scores = [s.score for s in rank(np.array(values, np.float32), top, "softmax")]
