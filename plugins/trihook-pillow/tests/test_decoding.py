@@ -1,4 +1,3 @@
-import io
 import struct
 import zlib
 
@@ -147,12 +146,12 @@ def test_a_picture_at_the_limit_is_taken_and_one_above_refused_from_the_header(e
         decode(data, max_pixels=999)
 
 
-@pytest.mark.parametrize(("kind", "options"), [("JPEG", {}), ("PNG", {}), ("WEBP", {})])
-def test_a_huge_size_in_the_header_is_refused_before_decoding(encode, kind, options, monkeypatch):
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_huge_size_in_the_header_is_refused_before_decoding(encode, kind, monkeypatch):
     opened = []
     for name in ("JpegImagePlugin", "PngImagePlugin", "WebPImagePlugin"):
         monkeypatch.setattr(f"PIL.{name}.{name[:-11]}ImageFile.__init__", opened.append)
-    data = bytearray(encode(Image.new("RGB", (16, 16)), kind, **options))
+    data = bytearray(encode(Image.new("RGB", (16, 16)), kind))
     if kind == "JPEG":
         at = data.index(b"\xff\xc0")
         data[at + 5 : at + 9] = b"\xff\xff\xff\xff"
@@ -245,9 +244,3 @@ def test_orientation_after_the_pixels_of_a_png_is_found():
     end = data.index(b"IEND") - 4
     late = struct.pack(">I", len(exif)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     assert pixels_of(data[:end] + late + data[end:], channels=1) == [[1], [2]]
-
-
-def test_an_upright_picture_is_what_pillow_decodes(encode, scene):
-    data = encode(scene, "JPEG")
-    with Image.open(io.BytesIO(data)) as file:
-        assert np.array_equal(np.asarray(decode(data)), np.asarray(file.convert("RGB")))
