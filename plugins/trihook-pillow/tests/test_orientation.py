@@ -45,9 +45,10 @@ def test_every_orientation_of_a_jpeg_is_made_upright(encode, scene, orientation)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pillow_agrees_about_each_orientation(encode, scene, orientation, tmp_path):
-    path = tmp_path / "turned.png"
-    path.write_bytes(encode(scene, exif=exif_with(orientation)))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_pillow_agrees_about_each_orientation(encode, scene, kind, orientation, tmp_path):
+    path = tmp_path / "turned"
+    path.write_bytes(encode(scene, kind, exif=exif_with(orientation)))
     with Image.open(path) as file:
         expected = np.asarray(ImageOps.exif_transpose(file))
     assert np.array_equal(np.asarray(decode(path.read_bytes())), expected)
