@@ -35,7 +35,12 @@ def test_a_taken_port_is_named_with_its_address() -> None:
 
 @pytest.mark.parametrize(
     ("address", "port", "reason"),
-    [("127.0.0.1", 65536, "between 0 and 65535"), ("192.0.2.1", 0, "assign requested address")],
+    [
+        ("127.0.0.1", 65536, "between 0 and 65535"),
+        ("192.0.2.1", 0, "assign requested address"),
+        ("::1", 0, "Triton cannot listen at '::1': it takes an IPv4 address"),
+        ("localhost", 0, "Triton cannot listen at 'localhost'"),
+    ],
 )
 def test_what_cannot_be_bound_is_refused(address: str, port: int, reason: str) -> None:
     with ExitStack() as stack, pytest.raises(LocalTritonError, match=reason):

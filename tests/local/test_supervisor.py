@@ -49,7 +49,7 @@ Start = Callable[..., Running]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start a supervisor, directly or below a launcher, and clear away what a test leaves."""
-    marks, processes = [], []
+    marks, processes, children = [], [], []
 
     def start(*, launcher: bool = False, trap: str = "exit 7", grace: float = 60) -> Running:
         mark, folder = new_mark(), tmp_path / "work"
@@ -66,7 +66,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         processes.append(process)
         pid = int(process.stdout.readline())
         wait_for((folder / "child").exists)
-        return Running(process, pid, int((folder / "child").read_text()), mark, folder)
+        children.append(int((folder / "child").read_text()))
+        return Running(process, pid, children[-1], mark, folder)
 
     yield start
     for process in processes:
@@ -75,6 +76,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.stdout.close()
     for mark in marks:
         _supervisor.sweep(mark)
+    for child in filter(exists, children):  # no mark in its command line tells it, as a stub's
+        os.kill(child, signal.SIGKILL)
 
 
 def exists(pid: int) -> bool:
@@ -136,7 +139,6 @@ def test_the_server_dies_with_a_killed_supervisor_and_the_rest_can_be_swept(star
     assert _supervisor.regions(running.mark)
     _supervisor.sweep(running.mark)
     assert not _supervisor.regions(running.mark)
-    os.kill(running.child, signal.SIGKILL)  # its command line has no mark, as a stub's has
 
 
 def test_a_server_that_cannot_be_started_ends_the_supervisor(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_every_problem_of_the_repository_has_a_line_and_the_status_is_2(reposito
         ("--http-port", "70000"),
         ("--model-control-mode", "some"),
         ("--load-model", "m"),
+        ("--address", "localhost"),
     ],
 )
 def test_wrong_usage_has_status_2(repository: Path, arguments: tuple[str, ...]) -> None:

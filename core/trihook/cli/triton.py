@@ -23,12 +23,26 @@ POLL_SECONDS = 0.2
 _PORT = click.IntRange(0, 65535)
 
 
+def _ipv4(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    from trihook.local.ports import is_ipv4  # noqa: PLC0415 - only this command needs it
+
+    if not is_ipv4(value):
+        raise click.BadParameter(f"{value!r} is not an IPv4 address", ctx, param)
+    return value
+
+
 @click.command()
 @click.argument("model_repository", type=click.Path(path_type=Path))
 @click.option("--http-port", type=_PORT, default=8000, show_default=True, help="0 picks one.")
 @click.option("--grpc-port", type=_PORT, help="Serve gRPC too.")
 @click.option("--metrics-port", type=_PORT, help="Serve Prometheus metrics too.")
-@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    callback=_ipv4,
+    help="IPv4 address to listen at.",
+)
 @click.option(
     "--model-control-mode",
     type=click.Choice(["none", "explicit", "poll"]),

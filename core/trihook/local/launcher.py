@@ -83,8 +83,7 @@ class LocalTriton:
     @property
     def url(self) -> str:
         """``http://address:port`` of Triton's HTTP service."""
-        address = self._options.address
-        return f"http://{f'[{address}]' if ':' in address else address}:{self._options.http_port}"
+        return f"http://{self._options.address}:{self._options.http_port}"
 
     @property
     def pid(self) -> int | None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from contextlib import ExitStack
 
 from trihook.errors import LocalTritonError
+
+
+def is_ipv4(address: str) -> bool:
+    """Tell whether Triton's HTTP service can listen at an address: it knows no other kind."""
+    try:
+        return bool(ipaddress.IPv4Address(address))
+    except ValueError:
+        return False
 
 
 def reserve(stack: ExitStack, address: str, port: int) -> int:
@@ -15,8 +24,11 @@ def reserve(stack: ExitStack, address: str, port: int) -> int:
     as it is there no outgoing connection is given this port, while a server that sets
     SO_REUSEADDR, as Triton's do, may listen on it.
     """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    reservation = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+    if not is_ipv4(address):
+        raise LocalTritonError(
+            f"Triton cannot listen at {address!r}: it takes an IPv4 address, such as 127.0.0.1"
+        )
+    reservation = stack.enter_context(socket.socket())
     reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         reservation.bind((address, port))
