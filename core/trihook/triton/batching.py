@@ -2,8 +2,8 @@
 
 Items are stacked along the model's batch dimension up to ``max_batch_size``, split above it,
 grouped by shape, and come back in the order they were given. Where there is no batch dimension
-every item is an inference of its own. Inferences go side by side. How items are brought
-together is nobody's business but this module's.
+every item is an inference of its own. Inferences go side by side, those of a stateful model one
+after the other. How items are brought together is nobody's business but this module's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from gevent.pool import Pool
 
 from trihook.deadline import Deadline
-from trihook.errors import ScoringError, TritonError
-from trihook.triton.client import TritonClient
+from trihook.errors import ScoringError
+from trihook.triton.client import TritonClient, TritonRefusalError
 from trihook.triton.dtypes import Array
 from trihook.triton.inputs import Inputs
 from trihook.types import Model
@@ -66,7 +66,7 @@ class Batcher:
         """Return for each item its outputs, or the error that it alone has.
 
         A batch that Triton refuses is run again item by item, once, so that one bad item does
-        not fail the others.
+        not fail the others. What failed in any other way is not sent again.
         """
         call = _Call(self._client, model, version, request_id, deadline, self._on_version)
         batches = list(plan(items, model))
@@ -79,8 +79,8 @@ class Batcher:
     def _side_by_side(
         self, call: _Call, items: Sequence[Inputs], batches: Sequence[Batch]
     ) -> list[list[Result]]:
-        if len(batches) == 1:
-            return [call.run(items, batches[0])]
+        if len(batches) == 1 or call.model.stateful:
+            return [call.run(items, batch) for batch in batches]
         pool = Pool(self._concurrency)
         return list(pool.map(lambda batch: call.run(items, batch), batches))
 
@@ -100,11 +100,9 @@ class _Call:
         """Return a result for each part of the batch."""
         try:
             return list(self._infer(items, batch))
-        except TritonError as exc:
-            if len(batch) == 1:
-                return [exc]
         except ScoringError as exc:
-            return [exc for _ in batch]
+            if len(batch) == 1 or not isinstance(exc.__cause__, TritonRefusalError):
+                return [exc for _ in batch]
         return [result for part in batch for result in self._run_alone(items, part)]
 
     def _run_alone(self, items: Sequence[Inputs], part: Part) -> list[Result]:
@@ -207,4 +205,6 @@ def _join(item: Inputs, pieces: Sequence[Result]) -> Result:
     whole = parts[0]
     if len(parts) > 1:
         whole = {name: np.concatenate([part[name] for part in parts]) for name in whole}
+        for array in whole.values():
+            array.flags.writeable = False
     return {name: array[0] for name, array in whole.items()} if item.squeeze else whole
