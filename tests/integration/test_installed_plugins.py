@@ -1,0 +1,128 @@
+"""Plugins that pip installs into an environment: they answer, or are named for what is wrong."""
+
+import subprocess
+import sys
+import sysconfig
+import venv
+
+import pytest
+from servers import environment, free_port, running_host
+
+GOOD = """
+from trihook import hookimpl
+
+@hookimpl
+def postprocess(outputs, model):
+    if model.name == "vector":
+        return {"sum": float(outputs["y"].sum())}
+"""
+MISSPELT = GOOD.replace("def postprocess(outputs, model)", "def postproces(outputs, model)")
+NO_HOOK = "def postprocess(outputs): return None\n"
+IMPORT_ERROR = "import a_package_that_nobody_has\n"
+ARGUMENT = GOOD.replace("(outputs, model)", "(outputs, model, weather)")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """The interpreter of a new environment that sees ours, for plugins to be installed into."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    [packages] = folder.glob("lib/python*/site-packages")
+    ours = sysconfig.get_path("purelib")
+    (packages / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    executable = folder / "bin" / "python"
+    pip(executable, "install", "setuptools>=77")
+    return str(executable)
+
+
+def pip(python, *arguments):
+    subprocess.run(
+        [python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
+        check=True,
+        env=environment(),
+    )
+
+
+@pytest.fixture
+def install(python, tmp_path):
+    """Install a plugin's code as a distribution of its own, for one test."""
+    installed = []
+
+    def install_one(distribution, code, name="mine"):
+        folder = tmp_path / distribution
+        folder.mkdir()
+        module = distribution.replace("-", "_")
+        (folder / f"{module}.py").write_text(code)
+        (folder / "pyproject.toml").write_text(
+            '[build-system]\nrequires = ["setuptools>=77"]\n'
+            'build-backend = "setuptools.build_meta"\n'
+            f'[project]\nname = "{distribution}"\nversion = "1.0"\n'
+            f'[project.entry-points.trihook]\n{name} = "{module}"\n'
+            f'[tool.setuptools]\npy-modules = ["{module}"]\n'
+        )
+        pip(python, "install", "--no-deps", "--no-build-isolation", str(folder))
+        installed.append(distribution)
+
+    yield install_one
+    if installed:
+        pip(python, "uninstall", "--yes", *installed)
+
+
+def run(python, *arguments):
+    return subprocess.run(
+        [python, "-m", "trihook", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment(),
+    )
+
+
+def test_an_installed_plugin_answers_at_the_next_start(triton, python, install):
+    install("trihook-mine", GOOD)
+    with running_host(triton.url, python=python) as host:
+        answer = host.post("/score/vector", {"x": [1, 2, 3]})
+    assert (answer.status, answer.json) == (200, {"sum": 22.0})
+
+
+def test_a_blocked_plugin_does_not_answer(triton, python, install):
+    install("trihook-mine", GOOD)
+    with running_host(triton.url, "-p", "no:mine", python=python) as host:
+        answer = host.post("/score/vector", {"x": [1, 2, 3]})
+    assert answer.json == {"outputs": {"y": [8.0, 14.0]}}
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "problem"),
+    [
+        (MISSPELT, "mine", "did you mean 'postprocess'?"),
+        (NO_HOOK, "mine", "it implements no hook"),
+        (IMPORT_ERROR, "mine", "ModuleNotFoundError: No module named 'a_package_that_nobody_has'"),
+        (ARGUMENT, "mine", "weather"),
+        (GOOD, "pillow", "the name 'pillow' is also claimed by distribution trihook-pillow"),
+    ],
+)
+def test_serve_refuses_a_broken_plugin_and_names_it(python, install, code, name, problem):
+    install("trihook-mine", code, name)
+    ended = run(python, "serve", "--port", str(free_port()))
+    assert ended.returncode == 3
+    [line] = [line for line in ended.stderr.splitlines() if "'trihook-mine'" in line]
+    assert problem in line
+    assert "Traceback" not in ended.stderr
+
+    listed = run(python, "plugins")
+    assert listed.returncode == 0
+    assert "trihook-mine" in listed.stdout
+    assert problem in listed.stderr
+
+
+def test_a_broken_plugin_can_be_skipped_and_readiness_says_so(triton, python, install):
+    install("trihook-mine", NO_HOOK)
+    with running_host(triton.url, "--skip-broken-plugins", python=python) as host:
+        assert host.request("GET", "/v2/health/ready").json["skipped_plugins"] == ["mine"]
+        assert host.post("/score/vector", {"x": [1, 2, 3]}).status == 200
+
+
+def test_our_own_interpreter_does_not_see_what_the_tests_install():
+    assert "trihook-mine" not in run(sys.executable, "plugins").stdout
