@@ -118,7 +118,7 @@ def test_what_is_filled_in_is_valid(signature: Signature) -> None:
     ("fields", "message"),
     [
         ({"input": []}, "lacks the model's required input 'x'"),
-        ({"input": [declared("x", 3, optional=True)]}, "lacks the model's required input 'x'"),
+        ({"input": [declared("x", 3, optional=True)]}, "'x' cannot be optional in a model that"),
         ({"input": [declared("x", 3), declared("z", 1)]}, "declares input 'z', and .* are 'x'"),
         ({"output": [declared("z", 2)]}, "declares output 'z', and the model's are 'y'"),
         (
@@ -156,6 +156,12 @@ def test_a_replaceable_weight_may_be_an_optional_input() -> None:
     signature = Signature(FIXED.inputs, FIXED.outputs, (Tensor("w", "TYPE_FP32", (3,)),))
     inputs = [declared("x", 1, 3), declared("w", 3, optional=True)]
     validate(config(input=inputs, output=[declared("y", 1, 2)]), signature)
+
+
+def test_an_input_that_the_model_needs_may_not_be_optional() -> None:
+    inputs = [declared("x", 1, 3, optional=True)]
+    with pytest.raises(ValueError, match="lacks the model's required input 'x'"):
+        validate(config(input=inputs, output=[declared("y", 1, 2)]), FIXED)
 
 
 def test_a_sequence_control_counts_as_an_input() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,21 @@ def test_the_folder_below_that_is_the_repository_is_proposed(tmp_path: Path) -> 
 def test_a_repository_must_be_a_folder(tmp_path: Path, name: str, what: str) -> None:
     lay_out(tmp_path, "file")
     assert what in only_problem(tmp_path / name)
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(tmp_path, "m/1/model.onnx", "secret/")
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name == "secret":  # root, as whom tests may run, can read everything
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert only_problem(tmp_path).endswith("/secret: there is no permission to read this")
 
 
 @pytest.mark.parametrize(

@@ -40,17 +40,21 @@ class Launch:
         """Say in one line what the log gives as the reason why Triton ended, or is not ready."""
         return explain_failure(read_tail(self.log, self.log_start))
 
-    def end(self, exit_timeout: int) -> int:
-        """End everything and clean up; return Triton's exit status, 128 + n for signal n."""
+    def poll(self) -> int | None:
+        """Return None while Triton runs, else its exit status, 128 + n for signal n."""
+        status = self.supervisor.poll()
+        return status if status is None or status >= 0 else 128 - status
+
+    def end(self, exit_timeout: int) -> None:
+        """End everything and clean up."""
         self.supervisor.terminate()
         try:
             self.supervisor.wait(exit_timeout + 2 * GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self.supervisor.kill()
-        status = self.supervisor.wait()
+            self.supervisor.wait()
         _supervisor.sweep(self.mark)  # finds something only where the supervisor was killed
         shutil.rmtree(self.folder, ignore_errors=True)
-        return status if status >= 0 else 128 - status
 
 
 def launch(installation: Installation, options: ServerOptions, log_file: Path | None) -> Launch:

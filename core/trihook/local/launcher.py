@@ -136,7 +136,7 @@ class LocalTriton:
     def poll(self) -> int | None:
         """Return None while Triton runs, else its exit status (128 + n for signal n)."""
         if self._launch is not None and os.getpid() == self._owner:
-            self._status = self._launch.supervisor.poll()
+            self._status = self._launch.poll()
         return self._status
 
     def stop(self) -> None:
@@ -146,7 +146,8 @@ class LocalTriton:
         """
         if self._launch is None or os.getpid() != self._owner:
             return
-        self._status = self._launch.end(self._options.exit_timeout)
+        self._launch.end(self._options.exit_timeout)
+        self._status = self._launch.poll()
         self._launch = None
         self._reservations.close()
 

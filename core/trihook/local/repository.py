@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,14 +76,10 @@ def find_problems(repository: Path, names: Collection[str] | None = None) -> tup
     if not repository.is_dir():
         what = "is a file, not a folder" if repository.exists() else "does not exist"
         return (Problem(repository, f"the model repository {what}"),)
-    if names is not None:
-        folders = [repository / name for name in names]
-    else:
-        folders = _model_folders(repository)
-        misplaced = tuple(_misplaced(repository, folders))
-        if misplaced:
-            return misplaced
-    return tuple(problem for folder in folders for problem in _model_problems(folder))
+    try:
+        return tuple(_find_problems(repository, names))
+    except PermissionError as exc:
+        return (Problem(Path(exc.filename), "there is no permission to read this"),)
 
 
 def list_models(repository: Path) -> tuple[RepositoryModel, ...]:
@@ -98,6 +94,17 @@ def list_models(repository: Path) -> tuple[RepositoryModel, ...]:
         for folder in _model_folders(repository)
         if (versions := _versions(folder))
     )
+
+
+def _find_problems(repository: Path, names: Collection[str] | None) -> Iterable[Problem]:
+    if names is not None:
+        folders = [repository / name for name in names]
+    else:
+        folders = _model_folders(repository)
+        misplaced = tuple(_misplaced(repository, folders))
+        if misplaced:
+            return misplaced
+    return (problem for folder in folders for problem in _model_problems(folder))
 
 
 def _misplaced(repository: Path, folders: list[Path]) -> Iterator[Problem]:

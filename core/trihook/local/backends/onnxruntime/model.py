@@ -61,12 +61,11 @@ class TritonPythonModel:
 
     def _answer(self, calls: Sequence[onnx_batch.Call]) -> list[Any]:
         try:
-            replies = self._infer(calls)
+            return [_respond(reply) for reply in self._infer(calls)]
         except Exception as exc:  # noqa: BLE001 - whatever it is, only these requests fail
             if len(calls) == 1:
                 return [_refuse(str(exc))]
             return [response for call in calls for response in self._answer([call])]
-        return [_respond(reply) for reply in replies]
 
     def _infer(self, calls: Sequence[onnx_batch.Call]) -> list[dict[str, onnx_batch.Array]]:
         names = onnx_batch.requested(calls, self._outputs)

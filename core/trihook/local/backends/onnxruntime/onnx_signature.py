@@ -125,13 +125,16 @@ def validate(config: Config, signature: Signature) -> None:
         if config[field]:
             raise ValueError(f"{field} is not supported by the embedded Triton")
     batched = config["max_batch_size"] > 0
+    optional = [tensor["name"] for tensor in config["input"] if tensor.get("optional")]
+    if batched and optional:
+        raise ValueError(f"input '{optional[0]}' cannot be optional in a model that batches")
     inputs = {tensor.name: tensor for tensor in (*signature.inputs, *signature.initializers)}
     for declared in config["input"]:
         _compare("input", declared, inputs, batched, exact=False)
     outputs = {tensor.name: tensor for tensor in signature.outputs}
     for declared in config["output"]:
         _compare("output", declared, outputs, batched, exact=True)
-    required = {tensor["name"] for tensor in config["input"] if not tensor.get("optional")}
+    required = {tensor["name"] for tensor in config["input"]} - {*optional}
     required |= _control_inputs(config)
     missing = [tensor.name for tensor in signature.inputs if tensor.name not in required]
     if missing:
