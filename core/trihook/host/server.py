@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import socket
 import sys
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 from trihook.config import Settings
-from trihook.errors import PluginError
+from trihook.errors import ConfigError, PluginError
 
 EXIT_BROKEN_PLUGIN = 3
 
@@ -21,12 +23,30 @@ def serve(settings: Settings) -> None:
     """Serve until a signal ends it; exits with status 3 if a plugin cannot be loaded.
 
     Nothing is loaded before the workers are forked: neither plugins, which may start threads
-    when imported, nor a client of Triton, whose connections must not be shared.
+    when imported, nor a client of Triton, whose connections must not be shared. Raises
+    :class:`trihook.ConfigError` if the address cannot be listened at.
     """
+    _check_address(settings)
     status = _check_plugins(settings)
     if status:
         sys.exit(status)
     _Server(settings).run()
+
+
+def _check_address(settings: Settings) -> None:
+    """Say what is wrong with the address: Gunicorn would try for seconds, and not say it."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            problem = (
+                f"port {settings.port} of {settings.host} is taken: choose another with --port"
+            )
+        else:
+            reason = (exc.strerror or "unknown").lower()
+            problem = f"port {settings.port} of {settings.host} cannot be listened at: {reason}"
+        raise ConfigError(problem) from exc
 
 
 def _check_plugins(settings: Settings) -> int:
@@ -41,7 +61,7 @@ def _check_plugins(settings: Settings) -> int:
     status = EXIT_BROKEN_PLUGIN
     try:
         status = _report_broken_plugins(settings)
-    except Exception:  # the child must not go on as its parent does
+    except Exception:  # noqa: BLE001 - the child must not go on as its parent does
         _LOG.exception("the plugins could not be checked")
     finally:
         sys.stdout.flush()

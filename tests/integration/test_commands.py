@@ -1,0 +1,215 @@
+"""The commands, against a real Triton and a real host."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from servers import add_plugin, control, environment, free_port, photograph, wait_until
+
+MISFIT = """
+import numpy as np
+from trihook import Item, hookimpl
+
+@hookimpl(tryfirst=True)
+def preprocess(item, model):
+    if model.name == "vector":
+        return {"x": np.zeros((2, 2), np.float32)}
+
+@hookimpl(tryfirst=True)
+def example(model):
+    if model.name == "vector":
+        return Item("anything")
+"""
+
+
+def trihook(*arguments, plugins=None, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "trihook", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=cwd,
+        env=environment(plugins),
+    )
+
+
+@pytest.fixture
+def files(tmp_path):
+    cat = tmp_path / "cat.png"
+    cat.write_bytes(photograph("chelsea.png"))
+    question = tmp_path / "question.json"
+    question.write_text(
+        json.dumps({"context": "Ada lives in Rome.", "query": "Who lives in Rome?"})
+    )
+    vectors = tmp_path / "vectors.json"
+    vectors.write_text(json.dumps({"instances": [{"x": [1, 2, 3]}, {"x": "text"}]}))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(photograph("chelsea.png")[:9000])
+    return {"cat": cat, "question": question, "vectors": vectors, "broken": broken}
+
+
+def test_models_lists_what_is_loaded(triton):
+    shown = trihook("models", "--triton-url", triton.url)
+    assert shown.returncode == 0, shown.stderr
+    [line] = [line for line in shown.stdout.splitlines() if line.startswith("vector ")]
+    assert line.split() == ["vector", "1", "4", "x", "FP32", "[3]", "y", "FP32", "[2]"]
+
+
+def test_models_as_json_gives_every_field(triton):
+    models = json.loads(trihook("models", "--json", "--triton-url", triton.url).stdout)
+    [grey] = [model for model in models if model["name"] == "grey"]
+    assert grey["max_batch_size"] == 4
+    [picture] = grey["inputs"]
+    assert (picture["datatype"], picture["shape"]) == ("UINT8", [96, 128, 1])
+
+
+def test_models_says_that_triton_is_not_there():
+    shown = trihook("models", "--triton-url", f"localhost:{free_port()}")
+    assert shown.returncode == 1
+    assert shown.stderr == "Error: Triton cannot be reached\n"
+
+
+def test_plugins_lists_the_installed_ones():
+    shown = trihook("plugins", "--json")
+    plugins = {plugin["name"]: plugin for plugin in json.loads(shown.stdout)}
+    assert {"bidaf", "densenet", "nltk", "pillow"} <= set(plugins)
+    assert plugins["pillow"]["distribution"] == "trihook-pillow"
+    assert plugins["pillow"]["hooks"] == ["preprocess", "example"]
+    assert plugins["pillow"]["state"] == "loaded"
+
+
+def test_check_finds_that_all_fits(triton):
+    shown = trihook("check", "--triton-url", triton.url)
+    assert shown.returncode == 0, shown.stdout
+    lines = shown.stdout.splitlines()
+    assert all(line.startswith("ok    ") for line in lines)
+    assert any("efficientnet_lite0/1 takes what plugin pillow makes" in line for line in lines)
+    assert any("bidaf_onnx/1 takes what plugin nltk makes" in line for line in lines)
+    assert any("vector/1 takes JSON tensors" in line for line in lines)
+
+
+def test_check_finds_a_plugin_whose_tensors_do_not_fit(triton, tmp_path):
+    add_plugin(tmp_path, "trihook-misfit", "misfit", MISFIT)
+    shown = trihook("check", "--triton-url", triton.url, plugins=tmp_path)
+    assert shown.returncode == 1
+    [line] = [line for line in shown.stdout.splitlines() if line.startswith("FAIL")]
+    assert "model vector/1: plugin misfit: input x FP32 [3]" in line
+    assert "shape [2, 2]" in line
+
+
+def test_check_finds_a_configured_model_that_is_not_there(triton, tmp_path):
+    (tmp_path / "trihook.toml").write_text("[models.absent]\n[models.vector]\n")
+    shown = trihook("check", "--triton-url", triton.url, cwd=tmp_path)
+    assert shown.returncode == 1
+    assert "FAIL  model absent is configured and not loaded" in shown.stdout
+    assert "ok    model vector/1" in shown.stdout
+    assert "densenet_onnx" not in shown.stdout
+
+
+def test_check_says_that_triton_is_not_there():
+    url = f"localhost:{free_port()}"
+    shown = trihook("check", "--triton-url", url)
+    assert shown.returncode == 1
+    assert f"FAIL  Triton at {url}: Triton cannot be reached" in shown.stdout
+
+
+def test_explain_says_who_answered_what_and_why(triton, files):
+    shown = trihook(
+        "explain", files["cat"], "--model", "efficientnet_lite0", "--triton-url", triton.url
+    )
+    assert shown.returncode == 0, shown.stderr
+    text = shown.stdout
+    assert "core: efficientnet_lite0/1, because the request names it" in text
+    assert "pillow: images float32 [1, 3, 224, 224]" in text
+    assert "probabilities float32 [1000]" in text
+    assert 'densenet: {"label":"Egyptian cat"' in text
+    assert all(f"{stage} " in text for stage in ("preprocess", "infer", "postprocess"))
+
+
+def test_explain_shows_each_item_and_which_failed(triton, files):
+    shown = trihook(
+        "explain", files["vectors"], "--model", "vector", "--json", "--triton-url", triton.url
+    )
+    assert shown.returncode == 1
+    good, bad = json.loads(shown.stdout)["items"]
+    assert (good["preprocessed_by"], good["error"]) == ("core", None)
+    assert good["reply"] == {"outputs": {"y": [8.0, 14.0]}}
+    assert bad["reply"] is None
+    assert "does not take what came" in bad["error"]
+
+
+def test_score_prints_a_table_and_fails_if_a_file_did(host, files):
+    url = f"http://127.0.0.1:{host.port}/score?top=1"
+    shown = trihook(
+        "score", files["cat"], files["broken"], "--url", url, "--model", "efficientnet_lite0"
+    )
+    assert shown.returncode == 1
+    head, cat, broken = shown.stdout.splitlines()
+    assert head.split() == ["FILE", "MODEL", "MS", "REPLY"]
+    assert "efficientnet_lite0/1" in cat
+    assert '"label": "Egyptian cat"' in cat
+    assert "error: " in broken
+
+
+def test_score_prints_a_line_of_json_for_each_file(host, files):
+    url = f"127.0.0.1:{host.port}/score/bidaf_onnx"
+    shown = trihook("score", files["question"], "--url", url, "--json")
+    assert shown.returncode == 0, shown.stderr
+    [line] = shown.stdout.splitlines()
+    reply = json.loads(line)
+    assert reply["model"] == "bidaf_onnx/1"
+    assert reply["reply"]["answer"] == "Ada"
+
+
+def test_score_says_that_no_host_listens(files):
+    shown = trihook("score", files["cat"], "--url", f"http://127.0.0.1:{free_port()}/score")
+    assert shown.returncode == 1
+    assert "nothing listens at" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--prot", "1"], "No such option '--prot'"),
+        (["serve", "--port", "70000"], "70000 is not in the range"),
+        (["serve", "-p", "pillow"], "'pillow' is not no:NAME"),
+        (["score"], "Missing argument 'FILE...'"),
+        (["score", "no-such-file"], "does not exist"),
+        (["score", __file__, "--url", "ftp://x"], "is no http or https address"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["serve", "--config", "no-such.toml"], "settings file no-such.toml does not exist"),
+    ],
+)
+def test_a_usage_error_ends_with_status_2_and_says_what_is_wrong(arguments, said):
+    shown = trihook(*arguments)
+    assert shown.returncode == 2
+    assert said in shown.stderr
+
+
+def test_an_unknown_setting_is_an_error_that_names_the_nearest(tmp_path):
+    (tmp_path / "trihook.toml").write_text("triton_ulr = 'localhost:1'\n")
+    shown = trihook("serve", cwd=tmp_path)
+    assert shown.returncode == 2
+    assert "'triton_ulr' in trihook.toml is no setting; did you mean triton_url?" in shown.stderr
+
+
+def test_the_host_says_that_its_port_is_taken(host):
+    shown = trihook("serve", "--port", host.port)
+    assert shown.returncode == 1
+    assert shown.stderr.splitlines()[-1] == (
+        f"Error: port {host.port} of 127.0.0.1 is taken: choose another with --port"
+    )
+
+
+def test_an_unloaded_model_is_listed_no_more(triton):
+    control(triton.url, "unload", "fixed")
+    try:
+
+        def listed():
+            return trihook("models", "--triton-url", triton.url).stdout
+
+        wait_until(lambda: "\nfixed " not in listed())
+    finally:
+        control(triton.url, "load", "fixed")
