@@ -17,7 +17,8 @@ from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
 from trihook.deadline import Deadline
 from trihook.errors import ScoringError, TritonUnavailableError
-from trihook.triton.client import Answer, TritonClient
+from trihook.triton.client import TritonClient
+from trihook.triton.connections import Answer
 from trihook.triton.dtypes import BF16, DTYPES, Array, cast
 from trihook.types import Model, TensorSpec
 

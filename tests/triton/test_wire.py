@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from trihook import RequestedOutput, TritonError
 from trihook.testing import FakeTriton, make_model
-from trihook.triton.client import Answer, TritonClient
+from trihook.triton.client import TritonClient
+from trihook.triton.connections import Answer
 from trihook.triton.dtypes import BF16, DTYPES, round_bf16
 from trihook.triton.wire import decode_reply, encode_request
 

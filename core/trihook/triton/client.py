@@ -1,8 +1,7 @@
 """The only network edge: requests to Triton, and the one place where foreign errors are mapped.
 
 One client belongs to one gevent hub: greenlets of that hub may share it, threads may not, and
-it must not live across a fork. Connections are kept alive and pooled. A request that was sent
-is never sent again.
+it must not live across a fork. A request that was sent is never sent again.
 """
 
 from __future__ import annotations
@@ -11,33 +10,21 @@ import logging
 import ssl
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import gevent
 import orjson
-from geventhttpclient import HTTPClient
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from trihook.deadline import Deadline
 from trihook.errors import DeadlineError, TritonError, TritonUnavailableError
+from trihook.triton.connections import HEADER_LENGTH, Answer, Connections
 from trihook.triton.dtypes import Array
 from trihook.triton.wire import decode_reply, encode_request
 from trihook.types import Model, RequestedOutput
 
 _LOG = logging.getLogger(__name__)
-_HEADER_LENGTH = "Inference-Header-Content-Length"
-_BLOCK_SIZE = 65536
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What Triton answered: an HTTP status, a body, and the length of its tensor header."""
-
-    status: int
-    body: bytes
-    header_length: int | None = None
 
 
 class TritonClient:
@@ -50,13 +37,12 @@ class TritonClient:
 
     def __init__(self, url: str, *, connections: int = 16, timeout: float = 10.0) -> None:
         self.url = url if "://" in url else f"http://{url}"
-        self._connections = connections
         self._timeout = timeout
-        self._http = self._connect()
+        self._connections = Connections(self.url, connections, timeout)
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.close()
+        self._connections.close()
 
     def is_ready(self) -> bool:
         """Tell whether Triton says that it is ready; False too where it cannot be reached."""
@@ -65,14 +51,17 @@ class TritonClient:
         except (TritonError, TritonUnavailableError, DeadlineError):
             return False
 
-    def is_model_ready(self, name: str, version: str = "") -> bool:
+    def is_model_ready(
+        self, name: str, version: str = "", deadline: Deadline | None = None
+    ) -> bool:
         """Tell whether Triton says that the model can be inferred."""
-        return self.request("GET", f"{model_path(name, version)}/ready").status == 200
+        path = f"{model_path(name, version)}/ready"
+        return self.request("GET", path, deadline=deadline).status == 200
 
     def index(self) -> list[dict[str, Any]]:
         """Return the repository index: an entry for each version of each model, with its state."""
         entries = self._json("POST", "/v2/repository/index", b"{}")
-        if not isinstance(entries, list):
+        if not isinstance(entries, list) or not all(map(_is_index_entry, entries)):
             raise TritonError("Triton answered with something that is no repository index")
         return entries
 
@@ -105,11 +94,11 @@ class TritonClient:
         body, header_length = encode_request(tensors, model, outputs, request_id)
         headers = {"Content-Type": "application/octet-stream"}
         if header_length is not None:
-            headers[_HEADER_LENGTH] = str(header_length)
+            headers[HEADER_LENGTH] = str(header_length)
         path = f"{model_path(model.name, version)}/infer"
         answer = self.request("POST", path, body, headers, deadline=deadline)
         if answer.status != 200:
-            raise self._refusal(model.name, version, answer)
+            raise self._refusal(model.name, version, answer, deadline)
         try:
             return decode_reply(answer.body, answer.header_length, model, outputs, request_id, rows)
         except (ValueError, KeyError, TypeError, AttributeError, struct.error) as exc:
@@ -130,50 +119,23 @@ class TritonClient:
         Raises :class:`TritonUnavailableError`, :class:`TritonError` or :class:`DeadlineError`.
         """
         seconds = (deadline or Deadline.after(self._timeout)).left()
+        if seconds == 0:
+            raise DeadlineError("there was no time left to ask Triton")
         timer = gevent.Timeout.start_new(seconds)
         try:
-            return self._exchange(method, path, body, headers or {})
+            return self._connections.exchange(method, path, body, headers)
         except gevent.Timeout as fired:
             if fired is not timer:
                 raise
-            self._reconnect()
             raise DeadlineError("Triton did not answer in time") from fired
         except ssl.SSLError as exc:
-            self._reconnect()
             raise TritonUnavailableError("no secure connection to Triton could be made") from exc
         except (OSError, HTTPConnectionClosed) as exc:
-            self._reconnect()
             raise TritonUnavailableError("Triton cannot be reached") from exc
         except (HTTPParseError, ValueError, KeyError) as exc:
-            self._reconnect()
             raise TritonError("Triton's address answered with something that is no HTTP") from exc
         finally:
             timer.close()
-
-    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        response = self._http.request(method, path, body, dict(headers))
-        content = bytes(response.read())
-        if not response.message_complete:
-            raise HTTPConnectionClosed("the answer was cut off")
-        length = response.get(_HEADER_LENGTH)
-        return Answer(response.status_code, content, None if length is None else int(str(length)))
-
-    def _connect(self) -> HTTPClient:
-        return HTTPClient.from_url(
-            self.url,
-            concurrency=self._connections,
-            block_size=_BLOCK_SIZE,
-            connection_timeout=self._timeout,
-            network_timeout=None,  # the deadline is over the whole call, not over each read
-        )
-
-    def _reconnect(self) -> None:
-        """Start with fresh connections: one that failed says that its idle siblings are stale.
-
-        Requests under way keep theirs until they end.
-        """
-        stale, self._http = self._http, self._connect()
-        stale.close()
 
     def _json(self, method: str, path: str, body: bytes = b"") -> Any:
         answer = self.request(method, path, body)
@@ -193,14 +155,16 @@ class TritonClient:
             raise TritonError("Triton answered with something that is no JSON object")
         return value
 
-    def _refusal(self, name: str, version: str, answer: Answer) -> Exception:
+    def _refusal(
+        self, name: str, version: str, answer: Answer, deadline: Deadline | None
+    ) -> Exception:
         """Tell a model that is not there now from an inference that Triton refused.
 
         Triton gives both the same statuses, so it is asked. Its own words are for the log.
         """
         said = TritonRefusalError(answer.status, answer.body[:2000].decode("utf-8", "replace"))
         error: TritonError | TritonUnavailableError
-        if answer.status == 503 or not self.is_model_ready(name, version):
+        if answer.status == 503 or not self.is_model_ready(name, version, deadline):
             error = TritonUnavailableError(f"model {name!r} is not ready")
         else:
             error = TritonError(f"Triton refused an inference of model {name!r}")
@@ -216,3 +180,7 @@ def model_path(name: str, version: str = "") -> str:
     """Return the path of a model's endpoints, with each part quoted."""
     path = f"/v2/models/{quote(name, safe='')}"
     return f"{path}/versions/{quote(version, safe='')}" if version else path
+
+
+def _is_index_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name"), str)
