@@ -88,7 +88,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def triton(repository: Path) -> Iterator[LocalTriton]:
     with LocalTriton(
-        repository, http_port=0, model_control_mode="explicit", load_models=["*"]
+        repository, http_port=0, model_control_mode="explicit", load_models=["*"], exit_timeout=0
     ) as server:
         yield server
 

@@ -54,7 +54,7 @@ def test_the_host_recovers_when_triton_was_stopped_and_started_again(vectors):
 def test_a_model_that_is_reloaded_with_other_outputs_is_scored_as_it_now_is(vectors):
     with (
         LocalTriton(
-            vectors, http_port=0, model_control_mode="explicit", load_models=["*"]
+            vectors, http_port=0, model_control_mode="explicit", load_models=["*"], exit_timeout=0
         ) as triton,
         running_host(triton.url) as host,
     ):
@@ -70,7 +70,7 @@ def test_a_model_that_is_reloaded_with_other_outputs_is_scored_as_it_now_is(vect
 def test_a_new_version_is_served_without_a_restart_and_without_an_error(vectors):
     with (
         LocalTriton(
-            vectors, http_port=0, model_control_mode="explicit", load_models=["*"]
+            vectors, http_port=0, model_control_mode="explicit", load_models=["*"], exit_timeout=0
         ) as triton,
         running_host(triton.url) as host,
     ):
@@ -100,7 +100,7 @@ def test_a_new_version_is_served_without_a_restart_and_without_an_error(vectors)
 def test_a_new_model_is_found_when_it_is_asked_for(vectors):
     with (
         LocalTriton(
-            vectors, http_port=0, model_control_mode="explicit", load_models=["*"]
+            vectors, http_port=0, model_control_mode="explicit", load_models=["*"], exit_timeout=0
         ) as triton,
         running_host(triton.url) as host,
     ):

@@ -4,7 +4,7 @@ import http.client
 import io
 import json
 import socket
-import threading
+from contextlib import ExitStack
 
 import pytest
 from PIL import Image
@@ -259,25 +259,27 @@ def test_a_plugin_that_takes_too_long_is_504_and_blamed(strict):
 
 
 def test_more_requests_than_the_host_takes_are_503_before_their_bodies_are_read(strict):
-    slow = [
-        threading.Thread(target=strict.post, args=("/score/moody", {"x": [1.5]})) for _ in range(4)
-    ]
-    for thread in slow:
-        thread.start()
     head = b"POST /score/vector HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 
-    def refused():
-        # the body is never sent: whoever waits for it does not answer
-        with socket.create_connection(("127.0.0.1", strict.port), timeout=1) as connection:
-            connection.sendall(head)
-            answer = http.client.HTTPResponse(connection)
-            try:
-                answer.begin()
-            except TimeoutError:
-                return None
-            return answer.status, answer.headers["Retry-After"], json.loads(answer.read())
+    def begin():
+        """Send a head and never its body: whoever waits for that does not answer."""
+        connection = waiting.enter_context(
+            socket.create_connection(("127.0.0.1", strict.port), timeout=0.5)
+        )
+        connection.sendall(head)
+        return connection
 
-    status, retry_after, error = wait_until(refused, 5)
+    def refused():
+        answer = http.client.HTTPResponse(begin())
+        try:
+            answer.begin()
+        except TimeoutError:
+            return None  # it was let in
+        return answer.status, answer.headers["Retry-After"], json.loads(answer.read())
+
+    with ExitStack() as waiting:
+        for _ in range(4):
+            begin()
+        status, retry_after, error = wait_until(refused)
     assert (status, retry_after, error["code"]) == (503, "1", "overloaded")
-    for thread in slow:
-        thread.join()
+    wait_until(lambda: strict.post("/score/vector", VECTOR).status == 200)
