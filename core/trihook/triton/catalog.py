@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import gevent
-from gevent.lock import BoundedSemaphore
 
-from trihook.errors import ScoringError, TritonError, TritonUnavailableError
+from trihook.errors import ScoringError, TritonError
 from trihook.triton.client import TritonClient
 from trihook.triton.metadata import build_model
 from trihook.types import Model, Option
@@ -48,8 +47,7 @@ class Catalog:
         self._used: set[str] = set()
         self._reread: dict[str, float] = {}
         self._read_at = float("-inf")
-        self._refreshing = False
-        self._lock = BoundedSemaphore(1)
+        self._reading: gevent.Greenlet | None = None
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -63,21 +61,22 @@ class Catalog:
     def ensure(self) -> None:
         """Read the models if that was never done; see to an old snapshot in the background.
 
-        Raises :class:`TritonUnavailableError` or :class:`TritonError` if nothing was ever read
-        and Triton cannot be asked now.
+        Raises a :class:`trihook.ScoringError` if nothing was ever read and Triton cannot be asked
+        now.
         """
-        age = time.monotonic() - self._read_at
         if not self._models:
             self.refresh()
-        elif age > self._interval and not self._refreshing:
-            self._refreshing = True
-            gevent.spawn(self._refresh_quietly)
+        elif time.monotonic() - self._read_at > self._interval:
+            self._start_reading()
 
     def find(self, name: str, version: str = "") -> Model | None:
         """Return the model, looking for it in Triton once if the snapshot does not have it."""
         model = self._known(name, version)
         if model is None and self._may_reread(f"{name}/{version}"):
+            is_late = self._reading is not None  # it may have begun before the model was loaded
             self.refresh()
+            if is_late and self._known(name, version) is None:
+                self.refresh()
             model = self._known(name, version)
             if model is None and version and name in self._models:
                 model = self._read_pinned(name, version)
@@ -106,38 +105,53 @@ class Catalog:
             self._read_at = float("-inf")
 
     def refresh(self) -> None:
-        """Read the repository index, and the metadata of what is new, changed or in use."""
-        with self._lock:
-            index = self._client.index()
-            served = _by_name(index)
-            used, self._used = self._used, set()
-            models = {}
-            for name, versions in served.items():
-                known = self._models.get(name)
-                if known is None or name in used or self._served.get(name) != versions:
-                    known = self._read(name)
-                if known is not None:
-                    models[name] = known
-            self._models = MappingProxyType(models)
-            self._served = served
-            self._listed = frozenset(str(entry["name"]) for entry in index)
-            self._pinned = {k: m for k, m in self._pinned.items() if k[0] not in used}
-            self._read_at = time.monotonic()
+        """Read the repository index, and the metadata of what is new, changed or in use.
 
-    def _refresh_quietly(self) -> None:
+        Whoever asks while that is under way shares it, and what it raises.
+        """
+        error = self._start_reading().get()
+        if error is not None:
+            raise error
+
+    def _start_reading(self) -> gevent.Greenlet:
+        if self._reading is None:
+            self._reading = gevent.spawn(self._read_all)
+        return self._reading
+
+    def _read_all(self) -> ScoringError | None:
+        """Take a new snapshot, or return why the last one had to be kept."""
         try:
-            self.refresh()
+            self._read_index()
         except ScoringError as exc:
             _LOG.info("keeping the models as they were last read: %s", exc)
+            return exc
         finally:
             self._read_at = time.monotonic()
-            self._refreshing = False
+            self._reading = None
+        return None
+
+    def _read_index(self) -> None:
+        index = self._client.index()
+        served = _by_name(index)
+        used, self._used = self._used, set()
+        models = {}
+        for name, versions in served.items():
+            known = self._models.get(name)
+            if known is None or name in used or self._served.get(name) != versions:
+                known = self._read(name)
+            if known is not None:
+                models[name] = known
+        self._models = MappingProxyType(models)
+        self._served = served
+        self._listed = frozenset(entry["name"] for entry in index)
+        self._pinned = {k: m for k, m in self._pinned.items() if k[0] not in used}
 
     def _known(self, name: str, version: str) -> Model | None:
+        pinned = self._pinned.get((name, version))
+        if pinned is not None:
+            return pinned  # read later than the snapshot
         model = self._models.get(name)
-        if model is None or version in ("", model.version):
-            return model
-        return self._pinned.get((name, version))
+        return model if model is not None and version in ("", model.version) else None
 
     def _read_pinned(self, name: str, version: str) -> Model | None:
         model = self._read(name, version)
@@ -150,14 +164,12 @@ class Catalog:
         try:
             metadata = self._client.metadata(name, version)
             config = self._client.config(name, version)
-        except TritonUnavailableError:
-            raise
+            if version:
+                metadata = {**metadata, "versions": [version]}
+            return build_model(metadata, config, self._options(name))
         except TritonError as exc:
             _LOG.warning("model %r is left out: %s", name, exc)
             return None
-        if version:
-            metadata = {**metadata, "versions": [version]}
-        return build_model(metadata, config, self._options(name))
 
     def _may_reread(self, key: str) -> bool:
         now = time.monotonic()
