@@ -203,6 +203,7 @@ def test_a_model_loaded_since_is_found_at_once():
 
 def test_a_model_loaded_during_a_reading_is_found_at_once():
     triton, catalog = _catalog(A)
+    catalog.find("a")  # so that the reading goes on after it has the index
     reading = gevent.spawn(catalog.refresh)
     while not triton.asked:
         gevent.sleep(0)

@@ -560,7 +560,7 @@ def test_a_proxy_that_says_200_in_html_is_tritons_error(serve):
 
 def test_asking_about_a_refusal_keeps_to_the_deadline(serve):
     _, client = serve(answer(_http(status="400 Bad Request")), hang, timeout=60)
-    with pytest.raises(DeadlineError):
+    with gevent.Timeout(10), pytest.raises(DeadlineError):
         _infer(client, 0.2)
 
 
