@@ -176,9 +176,12 @@ class _Run:
 
     def _pass_again(self, refused: Sequence[Scored], model: Model, ref: ModelRef) -> Model:
         """Take refused items once more if the model is not what it was when they were fitted."""
-        now = self.runtime.run_network(
-            lambda: self.catalog.changed(model, pinned=bool(ref.version))
-        )
+        try:
+            now = self.runtime.run_network(
+                lambda: self.catalog.changed(model, pinned=bool(ref.version))
+            )
+        except ScoringError:
+            return model  # the others have their outputs, and these their error
         if now is None:
             return model
         for one in refused:
@@ -256,7 +259,8 @@ class _Run:
         try:
             return self.runtime.run_hooks(function, work, self.deadline)
         except TimeoutError as exc:
-            slow = next((call for call in calls if call.running and not call.done), calls[0])
+            late = [call for call in calls if not call.done] or list(calls)
+            slow = next((call for call in late if call.running), late[0])
             who = f"plugin {slow.running!r}" if slow.running else "waiting for a free thread"
             raise DeadlineError(
                 f"{who} took too long in {slow.hook}", stage=slow.hook, plugin=slow.running

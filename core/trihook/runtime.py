@@ -105,6 +105,7 @@ class HubThread:
         self._started.set()
         self._end.wait()
         self._wake.close()
+        gevent.get_hub().destroy(destroy_loop=True)
 
 
 def _settle(future: Future[R], function: Callable[[], R]) -> None:

@@ -29,12 +29,19 @@ class GeventRuntime:
         """See :meth:`trihook.runtime.Runtime.run_hooks`.
 
         A thread that is stuck in a hook is left to it; waiting for a free one counts as time.
+        What waits when the time is over is not begun.
         """
+        is_over = False
+
+        def attempt(piece: T) -> R | None:
+            return None if is_over else function(piece)
+
         timer = gevent.Timeout.start_new(deadline.left())
         try:
-            results = [self._pool.spawn(function, piece) for piece in work]
+            results = [self._pool.spawn(attempt, piece) for piece in work]
             return [result.get() for result in results]
         except gevent.Timeout as fired:
+            is_over = True
             if fired is not timer:
                 raise
             raise TimeoutError from fired
