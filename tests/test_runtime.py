@@ -1,0 +1,138 @@
+"""Hooks run in threads, the network on one hub, and a deadline ends the waiting."""
+
+import gc
+import threading
+import time
+from pathlib import Path
+
+import gevent
+import pytest
+from trihook.deadline import Deadline
+from trihook.host.greenlets import GeventRuntime
+from trihook.runtime import ThreadRuntime
+
+
+@pytest.fixture(params=[ThreadRuntime, GeventRuntime])
+def runtime(request):
+    runtime = request.param(2)
+    yield runtime
+    runtime.close()
+
+
+def test_results_come_in_order(runtime):
+    def slowly(number):
+        time.sleep(0.02 if number == 0 else 0)
+        return number
+
+    assert runtime.run_hooks(slowly, range(5), Deadline()) == list(range(5))
+
+
+def test_hooks_run_several_at_a_time_and_not_in_the_callers_thread(runtime):
+    barrier = threading.Barrier(2)
+
+    def meet(_):
+        barrier.wait(5)
+        return threading.get_ident()
+
+    threads = runtime.run_hooks(meet, range(2), Deadline())
+    assert len({*threads, threading.get_ident()}) == 3
+
+
+def test_nothing_to_do_is_done_even_too_late(runtime):
+    assert runtime.run_hooks(str, [], Deadline(0)) == []
+
+
+def test_a_deadline_ends_the_waiting_for_a_hook(runtime):
+    end = threading.Event()
+    with pytest.raises(TimeoutError):
+        runtime.run_hooks(lambda _: end.wait(5), [1], Deadline.after(0.05))
+    end.set()
+
+
+def test_a_deadline_ends_the_waiting_for_a_thread(runtime):
+    end, ran = threading.Event(), []
+    with pytest.raises(TimeoutError):
+        runtime.run_hooks(lambda _: end.wait(5), range(2), Deadline.after(0.05))
+    with pytest.raises(TimeoutError):
+        runtime.run_hooks(ran.append, [1], Deadline.after(0.05))
+    end.set()
+    assert runtime.run_hooks(str, [1], Deadline()) == ["1"]
+    assert ran == []
+
+
+def test_the_network_runs_and_returns(runtime):
+    assert runtime.run_network(lambda: 3) == 3
+
+
+def test_the_network_raises_what_was_raised(runtime):
+    def fail():
+        raise LookupError("x")
+
+    with pytest.raises(LookupError, match="x"):
+        runtime.run_network(fail)
+
+
+def test_a_timeout_of_somebody_else_is_theirs():
+    runtime, end = GeventRuntime(1), threading.Event()
+    with gevent.Timeout(0.05) as theirs, pytest.raises(gevent.Timeout) as caught:
+        runtime.run_hooks(lambda _: end.wait(5), [1], Deadline.after(60))
+    end.set()
+    runtime.close()
+    assert caught.value is theirs
+
+
+def test_hooks_do_not_hold_up_the_hub():
+    runtime, end = GeventRuntime(1), threading.Event()
+    call = gevent.spawn(runtime.run_hooks, lambda _: end.wait(5), [1], Deadline())
+    gevent.sleep(0.01)
+    assert not call.ready()
+    end.set()
+    assert call.get() == [True]
+    runtime.close()
+
+
+def test_the_network_of_plain_threads_is_one_thread_with_greenlets():
+    runtime = ThreadRuntime(1)
+    seen, waiting = [], threading.Event()
+
+    def ask(number):
+        def work():
+            seen.append(threading.get_ident())
+            gevent.sleep(0.05)  # others go on meanwhile
+            waiting.set()
+            return number
+
+        return runtime.run_network(work)
+
+    results = []
+    threads = [threading.Thread(target=lambda n=n: results.append(ask(n))) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    runtime.close()
+    assert sorted(results) == list(range(5))
+    assert len(set(seen)) == 1
+    assert seen[0] != threading.get_ident()
+
+
+def _resources():
+    gc.collect()
+    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_threads_and_descriptors_return_to_where_they_were():
+    def run():
+        runtime = ThreadRuntime(2)
+        runtime.run_hooks(str, range(4), Deadline())
+        runtime.run_network(lambda: gevent.sleep(0))
+        runtime.close()
+
+    run()
+    before = _resources()
+    for _ in range(3):
+        run()
+    deadline = time.monotonic() + 5
+    while _resources()[0] > before[0] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _resources() == before
