@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from trihook_nltk.engine import destructive
+from trihook_nltk.plain import is_plain, plain_spans
 from trihook_nltk.sentences import split_sentences
 
 _tokenizer = destructive.NLTKWordTokenizer()
@@ -28,11 +29,17 @@ def tokenize(text: str, language: str = "english") -> tuple[Token, ...]:
     decides where sentences end, and so which full stops stand alone; the words themselves are
     cut by the rules for English. Raises ``ValueError`` for an unknown language.
     """
-    return tuple(
-        token
-        for start, end in split_sentences(text, language)
-        for token in _align(_tokenizer.tokenize(text[start:end]), text, start, end)
-    )
+    tokens: list[Token] = []
+    for start, end in split_sentences(text, language):
+        sentence = text[start:end]
+        if is_plain(sentence):
+            tokens += (
+                Token(sentence[first:last], start + first, start + last)
+                for first, last in plain_spans(sentence)
+            )
+        else:
+            tokens += _align(_tokenizer.tokenize(sentence), text, start, end)
+    return tuple(tokens)
 
 
 def _align(words: Iterable[str], text: str, start: int, end: int) -> Iterator[Token]:

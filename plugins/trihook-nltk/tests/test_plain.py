@@ -1,0 +1,52 @@
+"""The quick way gives exactly what NLTK's rules give."""
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from trihook_nltk import plain
+from trihook_nltk.engine import destructive
+from trihook_nltk.plain import is_plain, plain_spans
+
+TOKENIZER = destructive.NLTKWordTokenizer()
+PIECES = (
+    *("word", "Mr.", "U.S.", "x.y", "1,280", "3.14", "1.5.", "well-known", "can", "not", "Cannot"),
+    *("gonna", "d", "re", "s", "日本", "Ünïcode", "٣", "5", "a", "K", "_", "-", ".", ",", ";", ":"),
+    *("?", "!", " ", " ", " ", "\n", "\t", "\x1c", "\x85", "\u3000", "'", '"', "(", "$", "\u0301"),
+)
+
+
+def spans_of(sentence):
+    return [sentence[start:end] for start, end in plain_spans(sentence)]
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1).map("".join))
+def test_words_and_marks_thrown_together_are_cut_as_nltk_cuts_them_if_plain(sentence):
+    if is_plain(sentence):
+        assert spans_of(sentence) == TOKENIZER.tokenize(sentence)
+
+
+@given(st.from_regex(plain._PLAIN, fullmatch=True))
+def test_whatever_seems_plain_is_cut_as_nltk_cuts_it(sentence):
+    assume(is_plain(sentence))
+    assert spans_of(sentence) == TOKENIZER.tokenize(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The bridge, built in 1872, is 1,280 metres long.",
+        "Mr. Brown of the U.S. left; why?",
+        "A well-known case: none",
+    ],
+)
+def test_ordinary_sentences_are_plain(sentence):
+    assert is_plain(sentence)
+    assert spans_of(sentence) == TOKENIZER.tokenize(sentence)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["", " ", "It's", '"No"', "We cannot.", "a -- b", "$5", "10:30", "a...", "(a)", "a,b", "end. "],
+)
+def test_sentences_that_need_the_rules_are_not_plain(sentence):
+    assert not is_plain(sentence)
