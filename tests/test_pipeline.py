@@ -1,5 +1,6 @@
 """A request goes through hooks and Triton; what fails is told, and fails as little as may be."""
 
+import itertools
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
