@@ -34,6 +34,7 @@ LAYERS["service"] = LAYERS["pipeline"] | {"config", "defaults", "pipeline"}
 LAYERS["host"] = LAYERS["service"] | {"service"}
 LAYERS["fake_triton"] = {"errors", "types", "deadline", "triton"}
 LAYERS["testing"] = LAYERS["service"] | {"service", "fake_triton"}
+LAYERS["generate"] = LAYERS["service"]
 LAYERS["client"] = {"errors", "types"}
 LAYERS["cli"] = set(LAYERS) - {"testing", "fake_triton"}
 LAYERS["__main__"] = {"cli"}

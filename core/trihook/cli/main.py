@@ -13,6 +13,7 @@ from trihook.errors import TrihookError
 _COMMANDS = {
     "check": "Check plugins, Triton and how they fit together.",
     "explain": "Show how a file is scored: plugins, tensors and times.",
+    "generate": "Write entry scripts and deployment files.",
     "models": "List the models that Triton has loaded.",
     "plugins": "List the installed plugins.",
     "score": "Send files to a scoring URI.",

@@ -1,0 +1,1 @@
+"""Files that are written for the user: entry scripts and deployment configuration."""
