@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import trihook
 from click.testing import CliRunner
+from documented import example
 from trihook import ConfigError, HookError, ScoringError, errors, hookspecs
 from trihook.cli.main import cli
 from trihook.config import Settings, tomllib  # which is tomli before Python 3.11
@@ -44,14 +45,6 @@ VECTOR = make_model(
 
 def linear(model, inputs):
     return {"y": inputs["x"] @ np.add.outer(np.arange(3), np.arange(2))}
-
-
-def example(name):
-    """Return the code block of docs/plugins.md that is marked with this name."""
-    [code] = re.findall(
-        rf"<!-- example: {name} -->\n```\w+\n(.*?)^```", PLUGINS, re.MULTILINE | re.DOTALL
-    )
-    return code
 
 
 def load(name):
