@@ -6,6 +6,7 @@ What stands in ``__all__`` is what plugin authors import, and is stable within a
 from trihook.errors import (
     ConfigError,
     DeadlineError,
+    DeploymentError,
     HookError,
     HookResultError,
     HostError,
@@ -16,6 +17,7 @@ from trihook.errors import (
     PayloadError,
     PayloadTooLargeError,
     PluginError,
+    RegistryError,
     RepositoryError,
     RequestError,
     ScoringError,
@@ -41,6 +43,7 @@ from trihook.types import (
 __all__ = [
     "ConfigError",
     "DeadlineError",
+    "DeploymentError",
     "HookError",
     "HookResultError",
     "HostError",
@@ -55,6 +58,7 @@ __all__ = [
     "PayloadError",
     "PayloadTooLargeError",
     "PluginError",
+    "RegistryError",
     "Reply",
     "RepositoryError",
     "RequestError",

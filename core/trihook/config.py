@@ -63,6 +63,8 @@ class Settings(_Table):
     model in use may get. ``default_model`` scores what names no model. ``load_plugins``, where
     given, are the only plugins loaded, ``block_plugins`` are not; ``skip_broken_plugins`` serves
     without those that cannot be loaded. ``options`` are for every model, ``models`` for one.
+    ``home`` is the folder of registered models and local services, ``$XDG_DATA_HOME/trihook``
+    where it is empty.
     """
 
     triton_url: str = "localhost:8000"
@@ -81,6 +83,7 @@ class Settings(_Table):
     load_plugins: Names | None = None
     block_plugins: Names = ()
     skip_broken_plugins: bool = False
+    home: str = ""
     options: dict[str, OptionValue] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
 

@@ -7,6 +7,8 @@
     ├── PluginError                  an installed plugin cannot be loaded or used
     ├── RepositoryError              a model repository's layout is not one that Triton can load
     ├── LocalTritonError             the embedded Triton cannot be started or has died
+    ├── RegistryError                a model cannot be registered, found or deleted
+    ├── DeploymentError              a local service cannot be deployed, reached or changed
     ├── MisfitError                  an array does not fit the tensor that a model declares
     ├── HostUnreachableError         a client gets no answer from a scoring host
     ├── HostError                    a scoring host answered a client with an error
@@ -59,6 +61,14 @@ class RepositoryError(TrihookError):
 
 class LocalTritonError(TrihookError):
     """The embedded Triton cannot be started here, or ended by itself."""
+
+
+class RegistryError(TrihookError):
+    """A model cannot be registered, or a registered one cannot be found, used or deleted."""
+
+
+class DeploymentError(TrihookError):
+    """A local service cannot be deployed, found or changed; the message says which part failed."""
 
 
 class MisfitError(TrihookError):

@@ -16,6 +16,8 @@ _COMMANDS = {
     "generate": "Write entry scripts and deployment files.",
     "models": "List the models that Triton has loaded.",
     "plugins": "List the installed plugins.",
+    "register": "Register a folder of models.",
+    "registry": "List, show and delete registered models.",
     "score": "Send files to a scoring URI.",
     "serve": "Serve the scoring host.",
     "triton": "Run the embedded Triton on a model repository.",

@@ -14,6 +14,7 @@ from trihook.errors import ConfigError
 
 if TYPE_CHECKING:
     from trihook.config import Settings
+    from trihook.deploy.home import Home
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,6 +27,11 @@ triton_option = click.option(
     "--triton-url", metavar="HOST:PORT", help="Triton's HTTP service.  [default: localhost:8000]"
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+home_option = click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of registered models and local services.  [default: ~/.local/share/trihook]",
+)
 
 
 def _block(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,6 +68,19 @@ def read_settings(config: Path | None, **options: Any) -> Settings:
     given = {name: value for name, value in options.items() if value not in (None, (), False)}
     try:
         return load_settings(given, os.environ, config)
+    except ConfigError as exc:
+        raise click.UsageError(str(exc)) from exc
+
+
+def read_home(home: Path | None) -> Home:
+    """Return the home that the command line or the settings name.
+
+    Raises ``click.UsageError`` for a setting that is wrong.
+    """
+    from trihook.deploy.home import find_home  # noqa: PLC0415 - pydantic takes its time
+
+    try:
+        return find_home(home)
     except ConfigError as exc:
         raise click.UsageError(str(exc)) from exc
 

@@ -1,0 +1,210 @@
+"""Registered models: versions 1, 2, … of a name, each a folder that never changes.
+
+::
+
+    models/<name>/<version>/model.json    description, tags, checksums
+    models/<name>/<version>/files/        a copy of what was registered
+    models/<name>/<version>.deleted       keeps the number from being given again
+
+The store is files and one ``rename`` for each change, not a database: most of what is to be kept
+is files in any case, and a row and a folder that change in one step need the folder's rename
+to be the step. A version is there if its folder is; two writers who choose the same number find
+out by that rename, and the later one takes the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
+from trihook.deploy.layout import TRITON, find_content
+from trihook.deploy.storage import (
+    copy_tree,
+    digest_of,
+    discard,
+    explained,
+    move_into_place,
+    staged,
+    write_file,
+)
+from trihook.errors import RegistryError
+
+_RECORD = "model.json"
+_FILES = "files"
+_DELETED = ".deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One registered version of a model.
+
+    ``path`` is the folder with its files, which are not to be changed; the folder ``triton`` in
+    it is the model repository. ``checksums`` are the files' SHA-256 by relative path, and
+    ``created`` is the time in UTC, as ISO 8601.
+    """
+
+    name: str
+    version: int
+    path: Path
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def repository(self) -> Path:
+        """The model repository that Triton reads."""
+        return self.path / TRITON
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.version}"
+
+    @classmethod
+    def register(
+        cls,
+        model_path: str | os.PathLike[str],
+        model_name: str,
+        tags: Mapping[str, str] | None = None,
+        description: str = "",
+        *,
+        home: str | os.PathLike[str] | None = None,
+    ) -> Model:
+        """Register a folder; see :meth:`Registry.register`."""
+        return Registry(find_home(home)).register(
+            Path(model_path), model_name, tags=tags or {}, description=description
+        )
+
+    def verify(self) -> None:
+        """Raise :class:`trihook.RegistryError` if a file is not as it was registered."""
+        for name, digest in self.checksums.items():
+            with explained(RegistryError, f"model {self} is damaged"):
+                found = digest_of(self.path / name)
+            if found != digest:
+                raise RegistryError(
+                    f"model {self} is damaged: {self.path / name} has SHA-256 {found}, "
+                    f"and was registered with {digest}"
+                )
+
+
+class Registry:
+    """The registered models of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def register(
+        self, path: Path, name: str, *, tags: Mapping[str, str], description: str = ""
+    ) -> Model:
+        """Copy a folder that holds a folder ``triton``, as the next version of ``name``.
+
+        A folder that is itself called ``triton`` and is a model repository is taken as such.
+        Raises :class:`trihook.RepositoryError`, a line for each problem of the layout, or
+        :class:`trihook.RegistryError`.
+        """
+        if not NAME.fullmatch(name):
+            raise RegistryError(f"{name!r} cannot name a model: expected {NAME_RULE}")
+        content, prefix = find_content(path)
+        with (
+            explained(RegistryError, f"{path} cannot be registered as {name!r}"),
+            staged(self._home.staging) as folder,
+        ):
+            (folder / _FILES).mkdir()
+            copy = folder / _FILES / prefix
+            if not prefix:
+                copy.rmdir()
+            sums = copy_tree(content, copy)
+            record = {
+                "description": description,
+                "tags": dict(tags),
+                "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "checksums": {str(Path(prefix, file)): digest for file, digest in sums.items()},
+            }
+            write_file(folder / _RECORD, json.dumps(record, indent=2).encode())
+            return self._publish(folder, name)
+
+    def find(self, reference: str) -> Model:
+        """Return the model that ``NAME:VERSION`` names, or the newest version of ``NAME``.
+
+        Raises :class:`trihook.RegistryError`, saying what there is.
+        """
+        name, _, version = reference.partition(":")
+        versions = self._versions(name) if NAME.fullmatch(name) else ()
+        if not versions:
+            known = ", ".join(sorted({model.name for model in self.models()})) or "none"
+            raise RegistryError(f"no model {name!r} is registered; registered are: {known}")
+        if ":" not in reference:
+            return self._read(name, versions[-1])
+        if version not in map(str, versions):
+            raise RegistryError(
+                f"model {name!r} has no version {version!r}; it has {_listed(versions)}"
+            )
+        return self._read(name, int(version))
+
+    def models(self) -> tuple[Model, ...]:
+        """Return all versions of all models, by name and version."""
+        if not self._home.models.is_dir():
+            return ()
+        names = sorted(folder.name for folder in self._home.models.iterdir())
+        return tuple(
+            self._read(name, version) for name in names for version in self._versions(name)
+        )
+
+    def delete(self, reference: str, used_by: Mapping[str, tuple[str, ...]]) -> tuple[Model, ...]:
+        """Delete one version, or a name with all its versions; return what was deleted.
+
+        The number of a deleted version is not given again until its name is deleted.
+        ``used_by`` are the services by the ``NAME:VERSION`` that they use: such a version is
+        not deleted. Raises :class:`trihook.RegistryError`.
+        """
+        one = self.find(reference)
+        whole = ":" not in reference
+        doomed = tuple(m for m in self.models() if m.name == one.name) if whole else (one,)
+        for model in doomed:
+            if users := used_by.get(str(model)):
+                raise RegistryError(f"model {model} is used by service {', '.join(users)}")
+        with explained(RegistryError, f"model {reference} cannot be deleted"):
+            folder = self._home.models / one.name
+            if not whole:
+                (folder / f"{one.version}{_DELETED}").touch()
+                folder = folder / str(one.version)
+            discard(folder, self._home.staging)
+        return doomed
+
+    def _publish(self, folder: Path, name: str) -> Model:
+        while True:
+            names = self._home.models / name
+            names.mkdir(parents=True, exist_ok=True)
+            version = max(self._numbers(name), default=0) + 1
+            try:
+                if move_into_place(folder, names / str(version)):
+                    return self._read(name, version)
+            except FileNotFoundError:  # the name was deleted meanwhile, with all its versions
+                if not folder.exists():
+                    raise
+
+    def _versions(self, name: str) -> tuple[int, ...]:
+        folder = self._home.models / name
+        numbers = sorted(set(self._numbers(name)))
+        return tuple(n for n in numbers if not (folder / f"{n}{_DELETED}").exists())
+
+    def _numbers(self, name: str) -> Iterator[int]:
+        """Return the numbers that were given, those of deleted versions among them."""
+        folder = self._home.models / name
+        if folder.is_dir():
+            names = (path.name.removesuffix(_DELETED) for path in folder.iterdir())
+            yield from (int(name) for name in names if name.isdecimal())
+
+    def _read(self, name: str, version: int) -> Model:
+        folder = self._home.models / name / str(version)
+        with explained(RegistryError, f"model {name}:{version} cannot be read"):
+            record = json.loads((folder / _RECORD).read_bytes())
+        return Model(name=name, version=version, path=folder / _FILES, **record)
+
+
+def _listed(versions: tuple[int, ...]) -> str:
+    return ", ".join(map(str, versions))
