@@ -415,6 +415,8 @@ def command(small: Path) -> Iterator[Command]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a test run in the background ignores SIGINT, and a shell's foreground job does not
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs
     )
     running = Command(process, process.stdout.readline())
     yield running

@@ -1,6 +1,7 @@
 """The models, built once for all tests as a user builds them, and the pictures to ask about."""
 
-from importlib import resources
+from importlib.metadata import files
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -28,5 +29,13 @@ def session(repository):
 
 @pytest.fixture(scope="session")
 def photo():
-    """Return a function that reads one of the photographs that scikit-image ships."""
-    return lambda name: (resources.files("skimage") / "data" / name).read_bytes()
+    """Return a function that reads one of the photographs that scikit-image ships.
+
+    The package is not imported: only its files need to be there.
+    """
+
+    def read(name):
+        [file] = [file for file in files("scikit-image") if file.name == name]
+        return Path(file.locate()).read_bytes()
+
+    return read
