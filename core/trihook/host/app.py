@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import uuid
+from contextlib import suppress
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -32,7 +33,7 @@ def create_app(service: Service) -> Flask:
     app.add_url_rule("/", "home", _say_healthy)
     app.add_url_rule("/v2/health/live", "live", _say_live)
     app.add_url_rule("/v2/health/ready", "ready", lambda: _say_ready(service))
-    app.add_url_rule("/swagger.json", "swagger", lambda: json_response(describe_api(service)))
+    app.add_url_rule("/swagger.json", "swagger", lambda: _describe(service))
     for rule in ("/score", "/score/<model>", "/score/<model>/versions/<version>"):
         app.add_url_rule(rule, "score", score, methods=["POST"])
     app.before_request(_name_request)
@@ -64,6 +65,12 @@ def _say_ready(service: Service) -> Response:
         "skipped_plugins": [plugin.name for plugin in service.plugins.problems],
     }
     return json_response(body, 503 if reasons else 200)
+
+
+def _describe(service: Service) -> Response:
+    with suppress(ScoringError):  # without Triton, its models are not known
+        service.runtime.run_network(service.catalog.ensure)
+    return json_response(describe_api(service))
 
 
 def _answer_http_error(error: HTTPException) -> Response:

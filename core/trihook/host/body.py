@@ -6,12 +6,14 @@ limit as if it ended there. So the length is checked here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
 from trihook.errors import PayloadError, PayloadTooLargeError
 
 _CHUNK = 1024 * 1024
+_LENGTH = re.compile(r"[0-9]{1,19}")
 
 
 def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
@@ -22,14 +24,14 @@ def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
     the framing is broken.
     """
     declared = environ.get("CONTENT_LENGTH") or ""
-    if declared and not declared.isdecimal():
+    if declared and not _LENGTH.fullmatch(declared):
         raise PayloadError("the Content-Length is no number", stage="request")
     length = int(declared) if declared else None
     if length is not None and length > limit:
         raise _too_large(limit)
     try:
         body = _read(environ["wsgi.input"], limit + 1 if length is None else length)
-    except (OSError, ValueError) as exc:
+    except Exception as exc:  # servers raise errors of their own kinds for broken framing
         raise PayloadError("the body is cut off or wrongly framed", stage="request") from exc
     if length is None and len(body) > limit:
         raise _too_large(limit)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from flask import Request, Response
 
@@ -60,7 +61,7 @@ class Scorer:
             if scoring.many
             else _answer_one(outcome.scored[0], request_id)
         )
-        response.headers["X-Trihook-Model"] = str(outcome.model)
+        response.headers["X-Trihook-Model"] = quote(str(outcome.model))  # headers are Latin-1
         response.headers["Server-Timing"] = ", ".join(
             f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in outcome.seconds.items()
         )
