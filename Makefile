@@ -17,7 +17,7 @@ demo: $(REPOSITORY)/.built
 	$(BIN)/python examples/demo.py $(REPOSITORY)
 
 serve: $(REPOSITORY)/.built
-	$(BIN)/python examples/demo.py $(REPOSITORY) --serve
+	$(BIN)/python examples/demo.py $(REPOSITORY) --serve --port 5001 --triton-port 8000
 
 test: $(VENV)/.dev $(REPOSITORY)/.built
 	$(BIN)/python -m pytest

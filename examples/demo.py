@@ -8,19 +8,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from importlib.metadata import files
 from pathlib import Path
 
+from samples import PICTURES, TEXTS, find_picture
 from stack import free_port, running_stack
 from trihook.client import ScoringClient
-
-TEXTS = json.loads(Path(__file__).with_name("questions.json").read_text("utf-8"))
-PICTURES = ("chelsea.png", "coffee.png")
-
-
-def find_picture(name: str) -> Path:
-    """Return a photograph that the package scikit-image ships."""
-    return next(Path(str(f.locate())) for f in files("scikit-image") or () if f.name == name)
 
 
 def run_demo(host: str, say: Callable[[str], object]) -> None:
@@ -59,10 +51,12 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("repository", type=Path, help="Triton's model repository")
-    parser.add_argument("--serve", action="store_true", help="keep running, on ports 8000 and 5001")
+    parser.add_argument("--serve", action="store_true", help="keep running, and score nothing")
+    parser.add_argument("--port", type=int, default=0, help="the host's port; 0 finds one")
+    parser.add_argument("--triton-port", type=int, default=0, help="Triton's; 0 finds one")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    ports = (8000, 5001) if options.serve else (free_port(), free_port())
+    ports = (options.triton_port or free_port(), options.port or free_port())
     log = options.repository.parent / "stack.log"
     with running_stack(options.repository, *ports, log) as host:
         if options.serve:
