@@ -14,8 +14,6 @@ from werkzeug.sansio.multipart import (
     Field,
     File,
     MultipartDecoder,
-    NeedData,
-    Preamble,
 )
 
 from trihook.errors import PayloadError, PayloadTooLargeError
@@ -104,18 +102,14 @@ def _parts(body: bytes, boundary: str, max_items: int) -> Iterator[tuple[File | 
     content: list[bytes] = []
     try:
         decoder.receive_data(body)
-        decoder.receive_data(None)
+        decoder.receive_data(None)  # after that, a form that is not whole is a ValueError
         while not isinstance(event := decoder.next_event(), Epilogue):
-            if isinstance(event, NeedData):
-                raise PayloadError("the multipart form is cut off", stage="request")
             if isinstance(event, File | Field):
                 head, content = event, []
             elif isinstance(event, Data) and head is not None:
                 content.append(event.data)
                 if not event.more_data:
                     yield head, b"".join(content)
-            elif not isinstance(event, Preamble):
-                break
     except RequestEntityTooLarge as exc:
         raise PayloadTooLargeError(
             "the multipart form has too many parts", stage="request"
