@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says more of the machine than of the code
+settings.register_profile("trihook", deadline=None)
+settings.load_profile("trihook")
 
 
 @pytest.fixture(autouse=True)
