@@ -181,3 +181,19 @@ def test_a_file_that_is_named_must_exist(tmp_path):
 
 def test_a_folder_is_no_file(tmp_path):
     assert _problem(file=tmp_path).startswith(f"settings file {tmp_path} cannot be read")
+
+
+def test_what_kubernetes_says_of_a_service_named_trihook_is_no_setting():
+    environment = {
+        "TRIHOOK_SERVICE_HOST": "10.0.0.1",
+        "TRIHOOK_SERVICE_PORT": "5001",
+        "TRIHOOK_SERVICE_PORT_HTTP": "5001",
+        "TRIHOOK_PORT": "tcp://10.0.0.1:5001",
+        "TRIHOOK_PORT_5001_TCP": "tcp://10.0.0.1:5001",
+        "TRIHOOK_PORT_5001_TCP_ADDR": "10.0.0.1",
+    }
+    assert load_settings({}, environment).port == Settings().port
+
+
+def test_the_client_s_key_is_no_setting():
+    assert load_settings({}, {"TRIHOOK_KEY": "secret"}) == Settings()

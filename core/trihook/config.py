@@ -6,6 +6,7 @@ pydantic checks the values; the layers are put on top of each other here.
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,9 @@ else:
 FILE_NAME = "trihook.toml"
 PREFIX = "TRIHOOK_"
 _FILE_VARIABLE = "TRIHOOK_CONFIG"
+_NOT_SETTINGS = (_FILE_VARIABLE, "TRIHOOK_KEY")  # the second is the client's
+# Kubernetes describes a service named "trihook" in every container of its namespace
+_KUBERNETES = re.compile(r"TRIHOOK_(SERVICE_(HOST|PORT).*|PORT_\d+_(TCP|UDP).*)")
 _TABLES = ("options", "models")
 
 OptionValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any]
@@ -139,7 +143,7 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return ``TRIHOOK_*`` by setting; tables are for the file."""
     values = {}
     for variable, value in environment.items():
-        if not variable.startswith(PREFIX) or variable == _FILE_VARIABLE:
+        if not variable.startswith(PREFIX) or _is_foreign(variable, value):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name in _TABLES:
@@ -151,6 +155,15 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
             raise ConfigError(f"{variable} is no setting{_suggest(variable, known)}")
         values[name] = value
     return values
+
+
+def _is_foreign(variable: str, value: str) -> bool:
+    """Tell a variable that has our prefix and is no setting of ours."""
+    return (
+        variable in _NOT_SETTINGS
+        or _KUBERNETES.fullmatch(variable) is not None
+        or (variable == "TRIHOOK_PORT" and value.startswith(("tcp://", "udp://")))
+    )
 
 
 def _explain(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:

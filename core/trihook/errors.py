@@ -107,7 +107,7 @@ class HostError(TrihookError):
 class ScoringError(TrihookError):
     """One item, or a whole request, has no answer.
 
-    ``stage`` is where it happened: ``request``, ``select_model``, ``preprocess``, ``inputs``,
+    ``stage`` is where it happened: ``request``, ``select_model``, ``preprocess``,
     ``infer`` or ``postprocess``. ``plugin`` is the name of the plugin to blame, or ``""``.
     """
 
