@@ -207,6 +207,16 @@ def test_texts_that_are_cut_off_or_miscounted_are_tritons_error(buffer):
         _infer(*_text_reply(buffer), rows=0, model=TEXT)
 
 
+@pytest.mark.parametrize("datatype", ["BYTES", "BF16"])
+def test_outputs_that_are_copies_are_read_only_too(datatype):
+    model = make_model(inputs=[f"x {datatype} [1]"], outputs=[f"y {datatype} [1]"])
+    fake = FakeTriton([model], lambda model, inputs: {"y": inputs["x"]})
+    value = np.array([b"a" if datatype == "BYTES" else 1.0], DTYPES[datatype])
+    outputs, _ = fake.infer(model, {"x": value})
+    with pytest.raises(ValueError, match="read-only"):
+        outputs["y"][0] = value[0]
+
+
 # classifications
 
 TOP = (RequestedOutput("y", class_count=2),)
