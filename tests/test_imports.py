@@ -27,8 +27,9 @@ LAYERS = {
     "config": {"errors", "types"},
     "local": {"errors"},
 }
+LAYERS["outcome"] = {"errors", "types", "triton"}
 LAYERS["pipeline"] = {
-    "errors", "types", "deadline", "hooks", "plugins", "replies", "runtime", "triton",
+    "errors", "types", "deadline", "hooks", "outcome", "plugins", "replies", "runtime", "triton",
 }  # fmt: skip
 LAYERS["service"] = LAYERS["pipeline"] | {"config", "defaults", "pipeline"}
 LAYERS["host"] = LAYERS["service"] | {"service"}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from trihook.deadline import Deadline
 from trihook.errors import (
@@ -23,47 +23,16 @@ from trihook.errors import (
     UnsupportedMediaTypeError,
 )
 from trihook.hooks import HookCall, Hooks
+from trihook.outcome import Outcome, Scored
 from trihook.replies import JSON, encode_reply
 from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher, Result
 from trihook.triton.catalog import Catalog
 from trihook.triton.inputs import Inputs, build_inputs
-from trihook.types import Item, Model, ModelRef, Reply, ScoringRequest
+from trihook.types import Model, ModelRef, ScoringRequest
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(slots=True)
-class Scored:
-    """What became of one item: a reply with its body, or an error.
-
-    ``preprocessed_by`` and ``postprocessed_by`` name the plugins that answered; ``inputs`` and
-    ``outputs`` are the tensors that went to Triton and came back.
-    """
-
-    item: Item
-    reply: Reply | None = None
-    body: bytes = b""
-    error: ScoringError | None = None
-    preprocessed_by: str = ""
-    postprocessed_by: str = ""
-    inputs: Inputs | None = None
-    outputs: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a request: its items in order, who chose the model and why, and how long.
-
-    ``seconds`` are wall-clock seconds by stage.
-    """
-
-    model: Model
-    ref: ModelRef
-    selected_by: str
-    scored: tuple[Scored, ...]
-    seconds: dict[str, float]
 
 
 class Pipeline:

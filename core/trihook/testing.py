@@ -39,7 +39,7 @@ from trihook.config import ModelSettings, Settings
 from trihook.deadline import Deadline
 from trihook.defaults import Defaults
 from trihook.fake_triton import FakeTriton, Infer
-from trihook.pipeline import Outcome
+from trihook.outcome import Outcome
 from trihook.plugins import Loaded, load_plugins
 from trihook.replies import JSON
 from trihook.runtime import Runtime

@@ -14,7 +14,7 @@ from trihook.cli.options import json_option, read_settings, settings_options
 
 if TYPE_CHECKING:
     from trihook.config import Settings
-    from trihook.pipeline import Outcome, Scored
+    from trihook.outcome import Outcome, Scored
 
 
 @click.command()

@@ -18,7 +18,7 @@ from trihook.errors import OverloadedError, ScoringError, UnavailableError
 from trihook.host.body import read_body
 from trihook.host.payload import parse_payload
 from trihook.host.statuses import status_of
-from trihook.pipeline import Outcome, Scored
+from trihook.outcome import Outcome, Scored
 from trihook.replies import JSON, encode_json, encode_predictions, error_object
 from trihook.service import Service
 from trihook.types import ScoringRequest
