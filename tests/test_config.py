@@ -103,6 +103,20 @@ def test_options_of_a_model_are_over_those_of_all(tmp_path):
     assert settings.options_of("other") == {"a": 1, "b": 1}
 
 
+@pytest.mark.parametrize(
+    "url", ["localhost", "triton:8000", "http://triton:8000", "https://t.example", "[::1]:8000"]
+)
+def test_triton_may_be_at_any_address(url):
+    assert load_settings({"triton_url": url}, {}).triton_url == url
+
+
+@pytest.mark.parametrize("url", ["", ":8000", "triton:http", "triton:99999", "grpc://triton:8001"])
+def test_what_is_no_address_is_told_before_anybody_connects(url):
+    problem = _problem({"triton_url": url})
+    assert f"'triton_url' in the command line is {url!r}" in problem
+    assert "expected HOST:PORT" in problem
+
+
 # what is wrong
 
 

@@ -11,8 +11,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from trihook.errors import ConfigError
 from trihook.types import Option
@@ -43,6 +44,20 @@ def _split(value: object) -> object:
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
+def _check_address(value: str) -> str:
+    parts = urlsplit(value if "://" in value else f"http://{value}")
+    try:
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # the port is no number, or too large a one
+        is_address = False
+    if not is_address:
+        raise ValueError("expected HOST:PORT, with http:// or https:// before it if you like")
+    return value
+
+
+Address: TypeAlias = Annotated[str, AfterValidator(_check_address)]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,7 +86,7 @@ class Settings(_Table):
     where it is empty.
     """
 
-    triton_url: str = "localhost:8000"
+    triton_url: Address = "localhost:8000"
     triton_connections: int = Field(16, ge=1)
     host: str = "127.0.0.1"
     port: int = Field(5001, ge=0, le=65535)
@@ -173,7 +188,8 @@ def _explain(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
         if error["type"] == "extra_forbidden":
             yield f"{path!r} in {origin} is no setting{_suggest(path, _known(error['loc']))}"
         else:
-            problem = error["msg"][0].lower() + error["msg"][1:]
+            problem = error["msg"].removeprefix("Value error, ")
+            problem = problem[0].lower() + problem[1:]
             yield f"setting {path!r} in {origin} is {error['input']!r}: {problem}"
 
 
