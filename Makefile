@@ -3,7 +3,10 @@
 # make test    all tests, on a real Triton
 # make lint    style and types
 
-PYTHON ?= python3
+# the wheel of the embedded Triton needs numpy 1, which has no wheels beyond Python 3.12
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(firstword $(foreach python,python3 python3.12 python3.11 python3.10,\
+	$(shell $(python) -c '$(SUPPORTED)' 2>/dev/null && echo $(python))) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := plugins/trihook-nltk plugins/trihook-pillow

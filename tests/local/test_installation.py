@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -85,4 +86,10 @@ def test_an_interpreter_without_libpython_is_named(monkeypatch: pytest.MonkeyPat
 def test_a_machine_without_bash_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(LocalTritonError, match="bash is not on PATH"):
+        find_installation()
+
+
+def test_a_numpy_that_the_stub_would_misread_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.5.5")
+    with pytest.raises(LocalTritonError, match=r"needs numpy 1, and numpy 2\.5\.5 is installed"):
         find_installation()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -16,6 +17,7 @@ from trihook.errors import LocalTritonError
 
 INSTALL = "pip install 'trihook[triton]'"
 MACHINES = ("x86_64", "aarch64")
+NUMPY = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def find_installation() -> Installation:
     _require_platform()
     package = _require_package("pytriton", "nvidia-pytriton")
     _require_package("onnxruntime", "onnxruntime")
+    _require_numpy(importlib.metadata.version("numpy"))
     if shutil.which("bash") is None:
         raise LocalTritonError("bash is not on PATH: Triton starts its Python models through it")
     triton = package / "tritonserver"
@@ -90,6 +93,15 @@ def _require_package(module: str, distribution: str) -> Path:
             f"the embedded Triton needs {distribution}, which is not installed: {INSTALL}"
         )
     return Path(spec.origin).parent
+
+
+def _require_numpy(version: str) -> None:
+    """Refuse a numpy whose arrays the stub, compiled against numpy 1, would misread unnoticed."""
+    if int(version.split(".")[0]) > NUMPY:
+        raise LocalTritonError(
+            f"the embedded Triton needs numpy {NUMPY}, and numpy {version} is installed: "
+            f"pip install 'numpy<{NUMPY + 1}'"
+        )
 
 
 def _libpython(python: str) -> Path:
