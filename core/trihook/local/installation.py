@@ -97,7 +97,7 @@ def _require_package(module: str, distribution: str) -> Path:
 
 def _require_numpy(version: str) -> None:
     """Refuse a numpy whose arrays the stub, compiled against numpy 1, would misread unnoticed."""
-    if int(version.split(".")[0]) > NUMPY:
+    if int(version.split(".", maxsplit=1)[0]) > NUMPY:
         raise LocalTritonError(
             f"the embedded Triton needs numpy {NUMPY}, and numpy {version} is installed: "
             f"pip install 'numpy<{NUMPY + 1}'"
