@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import select
+import socket
+import ssl
+import string
 import time
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from trihook.errors import HostError, HostUnreachableError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _JSON = "application/json"
+_REFUSED = (429, 503)
+_AZURE = 424  # what a managed endpoint makes of every status of the container's but 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +41,10 @@ class ScoringClient:
     """Sends requests to a scoring URI over one connection that is kept alive; one thread's.
 
     ``key`` is sent as a bearer token. ``timeout`` is in seconds and holds for each wait on the
-    network. What was certainly not begun (the connection is refused, or the host answers 503)
-    is tried again up to ``retries`` times; nothing else is.
+    network. What was certainly not begun (there is no connection, or the host answers 503 or
+    429) is tried again up to ``retries`` times; nothing else is.
+
+    Raises ``ValueError`` for a URI that is none, and for a key that no header can carry.
     """
 
     def __init__(
@@ -42,13 +54,21 @@ class ScoringClient:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{uri!r} is no http or https address")
         self.uri = uri
-        self._path = (parts.path or "/score") + (f"?{parts.query}" if parts.query else "")
+        target = (parts.path or "/score") + (f"?{parts.query}" if parts.query else "")
+        self._target = quote(target, safe=string.punctuation)
         connect = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._connection = connect(parts.hostname, parts.port, timeout=timeout)
-        self._authorization = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = _authorization(key)
+        self._timeout = timeout
         self._retries = retries
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
     def score_json(self, value: Any) -> ScoringReply:
         """Score a JSON-able value; see :meth:`score`."""
@@ -63,34 +83,81 @@ class ScoringClient:
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             try:
-                response, content = self._exchange(body, media_type)
-            except ConnectionRefusedError as exc:
+                self._connect()
+            except HostUnreachableError:
                 if last:
-                    raise HostUnreachableError(f"nothing listens at {self.uri}") from exc
+                    raise
                 time.sleep(0.2 * 2**attempt)
                 continue
-            if response.status == 503 and not last:
-                time.sleep(_retry_after(response))
-                continue
-            return _read_reply(response, content)
+            response, content = self._exchange(body, media_type)
+            if _status(response) not in _REFUSED or last:
+                return _read_reply(response, content)
+            time.sleep(_retry_after(response))
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _exchange(self, body: bytes, media_type: str) -> tuple[http.client.HTTPResponse, bytes]:
-        headers = {"Content-Type": media_type, **self._authorization}
+    def _connect(self) -> None:
+        """Connect where there is no connection, or none that a request can still go over."""
+        if self._connection.sock is not None and _is_readable(self._connection.sock):
+            self._connection.close()  # nothing was asked, so the host can only have ended it
+        if self._connection.sock is not None:
+            return
         try:
-            self._connection.request("POST", self._path, body, headers)
+            self._connection.connect()
+        except OSError as exc:
+            self._connection.close()
+            raise HostUnreachableError(self._explain(exc)) from exc
+
+    def _explain(self, exc: OSError) -> str:
+        """Say why there is no connection."""
+        if isinstance(exc, ConnectionRefusedError):
+            return f"nothing listens at {self.uri}"
+        if isinstance(exc, TimeoutError):
+            return f"{self.uri} took no connection within {self._timeout:g} s"
+        if isinstance(exc, socket.gaierror):
+            return f"{self.uri} cannot be reached: no host of this name is known"
+        if isinstance(exc, ssl.SSLError):
+            return f"{self.uri} cannot be trusted: TLS failed, or the certificate is not valid"
+        return f"{self.uri} cannot be reached: {(exc.strerror or 'no connection').lower()}"
+
+    def _exchange(self, body: bytes, media_type: str) -> tuple[http.client.HTTPResponse, bytes]:
+        headers = {"Content-Type": media_type, **self._headers}
+        try:
+            self._connection.request("POST", self._target, body, headers)
             response = self._connection.getresponse()
             return response, response.read()
-        except ConnectionRefusedError:
+        except TimeoutError as exc:
             self._connection.close()
-            raise
+            raise HostUnreachableError(
+                f"{self.uri} did not answer within {self._timeout:g} s"
+            ) from exc
         except (OSError, http.client.HTTPException) as exc:
             self._connection.close()
             raise HostUnreachableError(f"the connection to {self.uri} was lost") from exc
+
+
+def _authorization(key: str | None) -> dict[str, str]:
+    if not key:
+        return {}
+    bare = key.strip()  # files and variables that hold keys often end with a newline
+    if not bare.isascii() or not bare.isprintable():
+        raise ValueError("the key holds a character that no header can carry")
+    return {"Authorization": f"Bearer {bare}"}
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _status(response: http.client.HTTPResponse) -> int:
+    """Return the host's status, which a managed endpoint of Azure ML gives in a header."""
+    original = response.getheader("ms-azureml-model-error-statuscode") or ""
+    return int(original) if response.status == _AZURE and original.isdecimal() else response.status
 
 
 def _retry_after(response: http.client.HTTPResponse) -> float:
@@ -122,9 +189,11 @@ def _holds_predictions(value: Any) -> bool:
 
 def _host_error(response: http.client.HTTPResponse, value: Any) -> HostError:
     told = value if isinstance(value, dict) else {}
+    if isinstance(told.get("error"), dict):  # as Azure's own front end says it
+        told = told["error"]
     return HostError(
         str(told.get("message") or response.reason or "the host answered with an error"),
-        status=response.status,
+        status=_status(response),
         code=str(told.get("code", "")),
         stage=str(told.get("stage", "")),
         plugin=str(told.get("plugin", "")),
@@ -136,6 +205,6 @@ def _read_stages(header: str) -> dict[str, float]:
     stages = {}
     for entry in header.split(","):
         stage, _, duration = entry.strip().partition(";dur=")
-        if duration:
+        if re.fullmatch(r"\d+(\.\d+)?", duration):
             stages[stage] = float(duration)
     return stages
