@@ -2,34 +2,103 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from trihook.cli.options import log_to_stderr, read_settings, settings_options
+from trihook.errors import ConfigError
+
+
+def _both(name: str) -> tuple[str, str]:
+    """Return an option's spelling, and the one of Azure's inference server."""
+    return f"--{name}", f"--{name.replace('-', '_')}"
 
 
 @click.command()
 @settings_options
 @click.option("--host", metavar="ADDRESS", help="Address to listen at.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen at.  [default: 5001]")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: 1]")
+@click.option(
+    "--workers",
+    *_both("worker-count"),
+    type=click.IntRange(1),
+    help="Worker processes.  [default: 1]",
+)
 @click.option(
     "--skip-broken-plugins",
     is_flag=True,
     help="Serve without plugins that cannot be loaded, instead of ending with status 3.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
-def serve(config: Path | None, verbose: bool, **options: Any) -> None:
+@click.option(
+    *_both("entry-script"),
+    type=click.Path(path_type=Path),
+    help="Serve this Azure ML entry script in place of the plugins.",
+)
+@click.option(*_both("model-dir"), help="Folder that the entry script gets as AZUREML_MODEL_DIR.")
+@click.option(
+    *_both("health-port"),
+    type=click.IntRange(1, 65535),
+    help="Further port, where liveness is answered while the entry script computes.",
+)
+@click.option(
+    *_both("access-control-allow-origins"),
+    metavar="ORIGINS",
+    help="Origins, separated by commas, whose pages may call the entry script.",
+)
+@click.option(
+    *_both("config-file"),
+    type=click.Path(path_type=Path),
+    help="JSON file with Azure's variables, for the entry script.",
+)
+def serve(
+    config: Path | None,
+    verbose: bool,
+    entry_script: Path | None,
+    model_dir: str | None,
+    health_port: int | None,
+    access_control_allow_origins: str | None,
+    config_file: Path | None,
+    **options: Any,
+) -> None:
     """Serve the scoring host, in front of a Triton that may start later.
 
     POST /score, /score/MODEL or /score/MODEL/versions/VERSION takes JSON, multipart
     forms and raw bodies. GET /v2/health/ready says whether plugins, Triton and models
-    are ready.
+    are ready. With an entry script, routes and answers are those of Azure's inference
+    server; its spellings of the options, with underscores, are taken as well.
     """
     settings = read_settings(config, **options)
-    log_to_stderr(verbose=verbose)
-    from trihook.host.server import serve as run  # noqa: PLC0415 - Gunicorn takes its time
+    if entry_script is None and config_file is None:
+        for_scripts = (model_dir, health_port, access_control_allow_origins)
+        if any(value is not None for value in for_scripts):
+            raise click.UsageError("--entry-script is missing, which other options are for")
+        log_to_stderr(verbose=verbose)
+        from trihook.host.server import serve as run  # noqa: PLC0415 - Gunicorn takes its time
 
-    run(settings)
+        run(settings)
+        return
+    from trihook.host.scripts.settings import (  # noqa: PLC0415 - only scripts need it
+        ScriptFlags,
+        read_script_settings,
+    )
+
+    flags = ScriptFlags(
+        entry_script=entry_script,
+        model_dir=model_dir,
+        health_port=health_port,
+        cors_origins=access_control_allow_origins,
+        config_file=config_file,
+        workers=options["workers"],
+    )
+    try:
+        script = read_script_settings(flags, os.environ)
+    except ConfigError as exc:
+        raise click.UsageError(str(exc)) from exc
+    log_to_stderr(verbose=verbose)
+    from trihook.host.scripts.server import serve_script  # noqa: PLC0415
+
+    serve_script(settings, script)

@@ -9,10 +9,9 @@ import socket
 import sys
 from typing import Any
 
-from gunicorn.app.base import BaseApplication
-
 from trihook.config import Settings
 from trihook.errors import ConfigError, PluginError
+from trihook.host.arbiter import SteadyApplication
 
 EXIT_BROKEN_PLUGIN = 3
 
@@ -26,27 +25,33 @@ def serve(settings: Settings) -> None:
     when imported, nor a client of Triton, whose connections must not be shared. Raises
     :class:`trihook.ConfigError` if the address cannot be listened at.
     """
-    _check_address(settings)
+    check_address(settings.host, settings.port)
     status = _check_plugins(settings)
     if status:
         sys.exit(status)
     _Server(settings).run()
 
 
-def _check_address(settings: Settings) -> None:
-    """Say what is wrong with the address: Gunicorn would try for seconds, and not say it."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def check_address(host: str, port: int) -> None:
+    """Say what is wrong with an address: Gunicorn would try for seconds, and not say it.
+
+    Raises :class:`trihook.ConfigError` if it cannot be listened at.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((settings.host, settings.port), family=family).close()
+        socket.create_server((host, port), family=family).close()
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
-            problem = (
-                f"port {settings.port} of {settings.host} is taken: choose another with --port"
-            )
+            problem = f"port {port} of {host} is taken: choose another with --port"
         else:
             reason = (exc.strerror or "unknown").lower()
-            problem = f"port {settings.port} of {settings.host} cannot be listened at: {reason}"
+            problem = f"port {port} of {host} cannot be listened at: {reason}"
         raise ConfigError(problem) from exc
+
+
+def format_address(host: str, port: int) -> str:
+    """Return an address as Gunicorn reads it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _check_plugins(settings: Settings) -> int:
@@ -83,7 +88,7 @@ def _report_broken_plugins(settings: Settings) -> int:
     return 0
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+class _Server(SteadyApplication):
     """Gunicorn, configured by our settings alone."""
 
     def __init__(self, settings: Settings) -> None:
@@ -93,9 +98,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     def load_config(self) -> None:
         """Set what differs from Gunicorn's defaults."""
         settings = self._settings
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
         options: dict[str, Any] = {
-            "bind": f"{host}:{settings.port}",
+            "bind": format_address(settings.host, settings.port),
             "workers": settings.workers,
             "worker_class": "gevent",
             "graceful_timeout": int(settings.graceful_timeout),

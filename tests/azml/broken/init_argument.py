@@ -1,0 +1,6 @@
+def init(what):
+    return what
+
+
+def run(data):
+    return data

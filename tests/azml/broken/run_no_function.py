@@ -1,0 +1,5 @@
+run = 3
+
+
+def init():
+    pass
