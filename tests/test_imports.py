@@ -37,7 +37,7 @@ LAYERS["fake_triton"] = {"errors", "types", "deadline", "triton"}
 LAYERS["testing"] = LAYERS["service"] | {"service", "fake_triton"}
 LAYERS["generate"] = LAYERS["service"]
 LAYERS["client"] = {"errors", "types"}
-LAYERS["deploy"] = {"errors", "config", "local"}
+LAYERS["deploy"] = {"errors", "config", "local", "generate"}
 LAYERS["cli"] = set(LAYERS) - {"testing", "fake_triton"}
 LAYERS["__main__"] = {"cli"}
 

@@ -12,15 +12,21 @@ from trihook.errors import TrihookError
 
 _COMMANDS = {
     "check": "Check plugins, Triton and how they fit together.",
+    "delete": "End a local service and remove all of it.",
+    "deploy": "Deploy registered models as a local service.",
     "explain": "Show how a file is scored: plugins, tensors and times.",
     "generate": "Write entry scripts and deployment files.",
+    "logs": "Print the logs of a local service.",
     "models": "List the models that Triton has loaded.",
     "plugins": "List the installed plugins.",
     "register": "Register a folder of models.",
     "registry": "List, show and delete registered models.",
     "score": "Send files to a scoring URI.",
     "serve": "Serve the scoring host.",
+    "services": "List the local services.",
+    "show": "Show a local service.",
     "triton": "Run the embedded Triton on a model repository.",
+    "update": "Replace what a local service runs.",
 }
 
 

@@ -65,7 +65,12 @@ def read_settings(config: Path | None, **options: Any) -> Settings:
     """
     from trihook.config import load_settings  # noqa: PLC0415 - pydantic takes its time
 
-    given = {name: value for name, value in options.items() if value not in (None, (), False)}
+    # by identity: port 0 equals False
+    given = {
+        name: value
+        for name, value in options.items()
+        if not (value is None or value is False or value == ())
+    }
     try:
         return load_settings(given, os.environ, config)
     except ConfigError as exc:

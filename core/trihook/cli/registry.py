@@ -65,10 +65,14 @@ def show(model: str, home: Path | None, as_json: bool) -> None:
 @click.argument("model", metavar="NAME[:VERSION]")
 @home_option
 def delete(model: str, home: Path | None) -> None:
-    """Delete one version or, where none is named, all of them."""
-    from trihook.deploy import Registry  # noqa: PLC0415
+    """Delete one version or, where none is named, all of them.
 
-    for deleted in Registry(read_home(home)).delete(model, {}):
+    What a local service uses is not deleted.
+    """
+    from trihook.deploy import Registry, used_models  # noqa: PLC0415
+
+    place = read_home(home)
+    for deleted in Registry(place).delete(model, used_models(place)):
         click.echo(f"deleted {deleted}")
 
 

@@ -1,5 +1,6 @@
 """Registered models, and local services that deploy them."""
 
 from trihook.deploy.registry import Model, Registry
+from trihook.deploy.service import LocalService, print_line, services, used_models
 
-__all__ = ["Model", "Registry"]
+__all__ = ["LocalService", "Model", "Registry", "print_line", "services", "used_models"]

@@ -1,0 +1,189 @@
+"""One generation of a service: all that its Triton and host read, in a folder of its own.
+
+::
+
+    spec.json                          what was asked for
+    models/<name>/<version>/           the registered files; AZUREML_MODEL_DIR points here
+    repository/<model>                 links to the Triton models in them
+    app/                               the host's current folder: entry script, trihook.toml
+    requirements.txt, wheels/          where an environment was asked for
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trihook.config import FILE_NAME, load_settings
+from trihook.deploy.conda import REQUIREMENTS, copy_requirements, write_requirements
+from trihook.deploy.registry import Model
+from trihook.deploy.storage import copy_tree, link_tree, write_file
+from trihook.errors import DeploymentError
+
+_SPEC = "spec.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a generation runs.
+
+    ``models`` are registered models as ``NAME:VERSION``, ``entry_script`` is a path below
+    ``app``, ``""`` where plugins score by themselves, and ``environment`` the SHA-256 of its
+    requirements. ``timeout`` is how many seconds Triton, and then the host, have to become ready.
+    """
+
+    models: tuple[str, ...]
+    entry_script: str = ""
+    default_model: str = ""
+    environment: str = ""
+    workers: int = 1
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a user asked for; None is what the generation before has, if there is one."""
+
+    models: tuple[Model, ...]
+    entry_script: Path | None = None
+    source_directory: Path | None = None
+    environment: Path | None = None
+    config: Path | None = None
+    workers: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation's folder, and what it runs."""
+
+    folder: Path
+    spec: Spec
+
+    @property
+    def number(self) -> int:
+        """1 for what was deployed, one more with each update."""
+        return int(self.folder.name)
+
+    @property
+    def repository(self) -> Path:
+        """The model repository for Triton."""
+        return self.folder / "repository"
+
+    @property
+    def app(self) -> Path:
+        """The host's current folder."""
+        return self.folder / "app"
+
+    @property
+    def requirements(self) -> Path:
+        """The list for pip, where there is an environment to build."""
+        return self.folder / REQUIREMENTS
+
+    @property
+    def model_dir(self) -> Path:
+        """What AZUREML_MODEL_DIR is: the folder of the only model, else that of all."""
+        models = self.folder / "models"
+        if len(self.spec.models) > 1:
+            return models
+        return models / self.spec.models[0].replace(":", "/")
+
+
+def read_generation(folder: Path) -> Generation:
+    """Read the generation in a folder."""
+    record: dict[str, Any] = json.loads((folder / _SPEC).read_bytes())
+    return Generation(folder, Spec(**{**record, "models": tuple(record["models"])}))
+
+
+def write_generation(folder: Path, wanted: Wanted, before: Generation | None = None) -> Spec:
+    """Fill an empty folder with a generation.
+
+    Raises :class:`trihook.DeploymentError`, :class:`trihook.RegistryError` for a damaged model,
+    :class:`trihook.ConfigError` for wrong settings, and ``OSError``.
+    """
+    names = _write_models(folder, wanted.models)
+    spec = before.spec if before else Spec(())
+    spec = replace(spec, models=tuple(map(str, wanted.models)))
+    spec = replace(spec, entry_script=_write_app(folder / "app", wanted, before))
+    spec = replace(spec, environment=_write_environment(folder, wanted, before))
+    spec = replace(
+        spec,
+        default_model="" if spec.entry_script else _choose_default(folder / "app", names, wanted),
+        workers=wanted.workers or spec.workers,
+        timeout=wanted.timeout or spec.timeout,
+    )
+    write_file(folder / _SPEC, json.dumps(asdict(spec), indent=2).encode())
+    return spec
+
+
+def _write_models(folder: Path, models: Iterable[Model]) -> list[str]:
+    """Link the files of registered models and return the names of the Triton models in them."""
+    repository = folder / "repository"
+    repository.mkdir()
+    owners: dict[str, Model] = {}
+    for model in models:
+        model.verify()
+        files = Path("models", model.name, str(model.version))
+        (folder / files).parent.mkdir(parents=True, exist_ok=True)
+        link_tree(model.path, folder / files)
+        for inner in sorted(filter(Path.is_dir, model.repository.iterdir())):
+            if inner.name in owners:
+                raise DeploymentError(
+                    f"models {owners[inner.name]} and {model} both hold a Triton model "
+                    f"called {inner.name!r}"
+                )
+            owners[inner.name] = model
+            (repository / inner.name).symlink_to(Path("..", files, "triton", inner.name))
+    return list(owners)
+
+
+def _write_app(app: Path, wanted: Wanted, before: Generation | None) -> str:
+    """Write the host's folder and return where in it the entry script is."""
+    script, source = wanted.entry_script, wanted.source_directory
+    if script is None and before is not None:
+        copy_tree(before.app, app)
+        _write_config(app, wanted.config)
+        return before.spec.entry_script
+    if source is not None:
+        copy_tree(source, app)
+    else:
+        app.mkdir()
+    _write_config(app, wanted.config)
+    if script is None:
+        return ""
+    found = script if source is None else source / script
+    if not found.is_file():
+        raise DeploymentError(f"the entry script {found} does not exist")
+    if source is None:
+        shutil.copy(found, app)
+        return script.name
+    return os.path.relpath(found.resolve(), source.resolve())
+
+
+def _write_config(app: Path, config: Path | None) -> None:
+    if config is not None:
+        load_settings({}, {}, config)
+        shutil.copy(config, app / FILE_NAME)
+
+
+def _write_environment(folder: Path, wanted: Wanted, before: Generation | None) -> str:
+    if wanted.environment is not None:
+        return write_requirements(wanted.environment, folder)
+    if before is None or not before.spec.environment:
+        return ""
+    copy_requirements(before.folder, folder)
+    return before.spec.environment
+
+
+def _choose_default(app: Path, names: list[str], wanted: Wanted) -> str:
+    """Choose what /score scores with, where that is open: the model named as registered."""
+    config = app / FILE_NAME
+    if config.exists() and load_settings({}, {}, config).default_model:
+        return ""
+    registered = wanted.models[0].name
+    return registered if len(names) > 1 and registered in names else ""

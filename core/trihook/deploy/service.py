@@ -1,0 +1,371 @@
+"""Local services: a Triton and a scoring host that run detached from whoever deployed them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from trihook.deploy.generation import Generation, Wanted, read_generation, write_generation
+from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
+from trihook.deploy.registry import Model, Registry
+from trihook.deploy.status import Failure, Status, is_supervised, lock, read_status
+from trihook.deploy.storage import discard, explained, move_into_place, staged, write_file
+from trihook.errors import DeploymentError
+
+DEFAULT_PORT = 6789
+LOGS = ("service", "environment", "triton", "host")
+
+_RECORD = "service.json"
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 30
+_PROBE_SECONDS = 5
+
+PathLike: TypeAlias = "str | os.PathLike[str]"
+
+
+def print_line(line: str) -> None:
+    """Write a line to standard output at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalService:
+    """A deployed service, known by its name and the home that it is in."""
+
+    name: str
+    home: Home
+
+    @classmethod
+    def deploy(  # noqa: PLR0913 - each is one choice of the deployment, by keyword
+        cls,
+        name: str,
+        models: Sequence[Model | str],
+        *,
+        entry_script: PathLike | None = None,
+        source_directory: PathLike | None = None,
+        environment: PathLike | None = None,
+        config: PathLike | None = None,
+        port: int = DEFAULT_PORT,
+        workers: int = 1,
+        timeout: float = 600.0,
+        overwrite: bool = False,
+        home: PathLike | None = None,
+    ) -> LocalService:
+        """Start a service and return; :meth:`wait_for_deployment` waits until it is ready.
+
+        ``models`` are registered models, or their names as ``NAME`` or ``NAME:VERSION``. Without
+        an ``entry_script``, a file or a path below ``source_directory``, the installed plugins
+        score, with the settings in the file ``config``. ``environment`` is a conda file, whose
+        pip list the host gets in an environment of its own. ``port`` 0 picks a free one.
+        ``timeout`` is how many seconds Triton, and then the host, have to become ready.
+        ``overwrite`` replaces a service of this name.
+
+        Raises :class:`trihook.DeploymentError`, :class:`trihook.RegistryError` or
+        :class:`trihook.ConfigError` for what is knowable now; nothing is left then.
+        """
+        place = find_home(home)
+        service = cls(name, place)
+        wanted = Wanted(
+            _find_models(place, models),
+            entry_script=_path(entry_script),
+            source_directory=_path(source_directory),
+            environment=_path(environment),
+            config=_path(config),
+            workers=workers,
+            timeout=timeout,
+        )
+        service._require_new(overwrite=overwrite)
+        with explained(DeploymentError, f"service {name!r} cannot be deployed"):
+            _start(service, wanted, port)
+        return service
+
+    @classmethod
+    def find(cls, name: str, *, home: PathLike | None = None) -> LocalService:
+        """Return the service of that name; raises :class:`trihook.DeploymentError`."""
+        place = find_home(home)
+        service = cls(name, place)
+        if not NAME.fullmatch(name) or not service.folder.is_dir():
+            known = ", ".join(each.name for each in services(place)) or "none"
+            raise DeploymentError(f"there is no service {name!r}; services are: {known}")
+        return service
+
+    @property
+    def folder(self) -> Path:
+        """The folder with everything that belongs to it."""
+        return self.home.services / self.name
+
+    @property
+    def status(self) -> Status:
+        """What its supervisor said last; see :attr:`state` for what holds."""
+        return read_status(self.folder)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at."""
+        record = json.loads((self.folder / _RECORD).read_bytes())
+        return int(record["port"])
+
+    @property
+    def scoring_uri(self) -> str:
+        """Where to score."""
+        return f"http://localhost:{self.port}/score"
+
+    @property
+    def generation(self) -> Generation:
+        """What it runs or, where nothing ran yet, is to run."""
+        folders = self.folder / "generations"
+        number = self.status.generation or min(int(folder.name) for folder in folders.iterdir())
+        return read_generation(folders / str(number))
+
+    @property
+    def state(self) -> str:
+        """``starting``, ``running``, ``broken``, ``failed``, ``stopping`` or ``stopped``.
+
+        This is found out now: a service is ``running`` only if host and Triton answer, and
+        ``broken`` while one of them does not. ``stopped`` means that its supervisor has gone, as
+        after a restart of the machine; then nothing of it runs.
+        """
+        if not is_supervised(self.folder):
+            return "failed" if self.status.phase == "failed" else "stopped"
+        status = self.status
+        if status.phase != "running":
+            return "starting" if status.phase == "failed" else status.phase
+        host = _answers(f"http://127.0.0.1:{self.port}/")
+        return "running" if host and _answers(f"{status.triton_url}/v2/health/ready") else "broken"
+
+    def wait_for_deployment(
+        self, show_output: bool = False, say: Callable[[str], object] = print_line
+    ) -> None:
+        """Return once it is running; raise :class:`trihook.DeploymentError` if it fails.
+
+        With ``show_output`` each step is said.
+        """
+        self._wait(1, say if show_output else None)
+
+    def update(
+        self,
+        models: Sequence[Model | str] | None = None,
+        *,
+        entry_script: PathLike | None = None,
+        source_directory: PathLike | None = None,
+        environment: PathLike | None = None,
+        config: PathLike | None = None,
+        show_output: bool = False,
+        say: Callable[[str], object] = print_line,
+    ) -> None:
+        """Replace what the service runs, without losing a request; what is None stays.
+
+        A second Triton and host are started beside those that answer, and take over when they
+        are ready. If they do not get there, those that answer go on, and
+        :class:`trihook.DeploymentError` says why.
+        """
+        if not is_supervised(self.folder) or self.status.phase != "running":
+            raise DeploymentError(f"service {self.name!r} is {self.state}: deploy it again instead")
+        before = self.generation
+        wanted = Wanted(
+            _find_models(self.home, before.spec.models if models is None else models),
+            entry_script=_path(entry_script),
+            source_directory=_path(source_directory),
+            environment=_path(environment),
+            config=_path(config),
+        )
+        with (
+            explained(DeploymentError, f"service {self.name!r} cannot be updated"),
+            staged(self.home.staging) as folder,
+        ):
+            write_generation(folder, wanted, before)
+            status = self.status
+            number = max(status.generation, status.failure.generation) + 1
+            if not move_into_place(folder, self.folder / "generations" / str(number)):
+                raise DeploymentError(f"service {self.name!r} is being updated already")
+        self._wait(number, say if show_output else None)
+
+    def get_logs(self) -> str:
+        """Return all logs, each line with the part that wrote it."""
+        return "\n".join(f"{part:<11} | {line}" for part, line in self.log_lines())
+
+    def log_lines(self, *, follow: bool = False) -> Iterator[tuple[str, str]]:
+        """Yield the lines of all logs with their parts; with ``follow`` until it is deleted."""
+        places = dict.fromkeys(LOGS, 0)
+        while True:
+            for part in LOGS:
+                text, places[part] = _read_lines(self.folder / "logs" / f"{part}.log", places[part])
+                yield from ((part, line) for line in text.splitlines())
+            if not follow or not self.folder.exists():
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def delete(self) -> None:
+        """End everything that belongs to it and remove its folder."""
+        with explained(DeploymentError, f"service {self.name!r} cannot be deleted"):
+            self._stop()
+            discard(self.folder, self.home.staging)
+
+    def _require_new(self, *, overwrite: bool) -> None:
+        if not NAME.fullmatch(self.name):
+            raise DeploymentError(f"{self.name!r} cannot name a service: expected {NAME_RULE}")
+        if not overwrite and self.folder.is_dir() and self.state not in ("failed", "stopped"):
+            raise DeploymentError(
+                f"service {self.name!r} is {self.state} already: update it, delete it, "
+                "or deploy with --overwrite"
+            )
+
+    def _wait(self, generation: int, say: Callable[[str], object] | None) -> None:
+        said = ""
+        while True:
+            supervised = is_supervised(self.folder)  # before the status, which it ends with
+            status = self.status
+            if say and status.step not in ("", said):
+                said = status.step
+                say(said)
+            if status.failure.generation == generation:
+                raise DeploymentError(_explain(self.name, status.failure))
+            if status.generation >= generation:
+                return
+            if not supervised:
+                raise DeploymentError(self._explain_silence())
+            time.sleep(_POLL_SECONDS)
+
+    def _explain_silence(self) -> str:
+        lines = [line for part, line in self.log_lines() if part == "service"]
+        said = f": {lines[-1]}" if lines else " without a word"
+        return f"service {self.name!r} failed: its supervisor ended{said}"
+
+    def _stop(self) -> None:
+        """End its supervisor, which ends the rest; where that hangs, the kernel ends it."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        asked = False
+        while is_supervised(self.folder):
+            supervisor = self.status.supervisor
+            if supervisor and (not asked or time.monotonic() > deadline):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(supervisor, signal.SIGKILL if asked else signal.SIGTERM)
+                asked, deadline = True, time.monotonic() + _STOP_SECONDS
+            time.sleep(_POLL_SECONDS)
+
+
+def services(home: Home) -> tuple[LocalService, ...]:
+    """Return all services, by name."""
+    if not home.services.is_dir():
+        return ()
+    names = sorted(folder.name for folder in home.services.iterdir())
+    return tuple(LocalService(name, home) for name in names)
+
+
+def used_models(home: Home) -> dict[str, tuple[str, ...]]:
+    """Return the names of the services by the ``NAME:VERSION`` that they were deployed with."""
+    used: dict[str, tuple[str, ...]] = {}
+    for service in services(home):
+        for folder in (service.folder / "generations").glob("*"):
+            for model in read_generation(folder).spec.models:
+                used[model] = tuple(sorted({*used.get(model, ()), service.name}))
+    return used
+
+
+def _find_models(home: Home, models: Sequence[Model | str]) -> tuple[Model, ...]:
+    if not models:
+        raise DeploymentError("no model is named: a service needs one at least")
+    registry = Registry(home)
+    return tuple(registry.find(str(model)) for model in models)
+
+
+def _path(path: PathLike | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
+def _start(service: LocalService, wanted: Wanted, port: int) -> None:
+    """Write the service's folder, put it in its place, and start its supervisor."""
+    with staged(service.home.staging) as folder:
+        (folder / "generations" / "1").mkdir(parents=True)
+        (folder / "environments").mkdir()
+        (folder / "logs").mkdir()
+        write_generation(folder / "generations" / "1", wanted)
+        replaced = service.folder.is_dir()
+        if replaced and service.port == port:
+            service.delete()
+        with _listen(port) as listener:
+            if replaced and service.folder.is_dir():
+                service.delete()
+            record = {"port": listener.getsockname()[1]}
+            write_file(folder / _RECORD, json.dumps(record).encode())
+            held = lock(folder)
+            try:
+                service.home.services.mkdir(exist_ok=True)
+                if not move_into_place(folder, service.folder):
+                    raise DeploymentError(f"service {service.name!r} is being deployed already")
+                _spawn_supervisor(service.folder, listener, held)
+            finally:
+                os.close(held)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=2048)
+    except (OSError, OverflowError) as exc:
+        reason = os.strerror(exc.errno or 0).lower() if isinstance(exc, OSError) else "no such port"
+        raise DeploymentError(f"port {port} cannot be listened at: {reason}") from exc
+
+
+def _spawn_supervisor(folder: Path, listener: socket.socket, held: int) -> None:
+    numbers = (listener.fileno(), held)
+    with (folder / "logs" / "service.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
+            [sys.executable, "-m", "trihook.deploy.supervisor", str(folder), *map(str, numbers)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            pass_fds=numbers,
+            start_new_session=True,
+        )
+    process.wait()
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return False
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", parts.path, headers={"Connection": "close"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _read_lines(log: Path, place: int) -> tuple[str, int]:
+    """Return the whole lines of a log after a place in it, and the place after them."""
+    try:
+        with log.open("rb") as file:
+            file.seek(place)
+            content = file.read()
+    except FileNotFoundError:
+        return "", place
+    whole = content[: content.rfind(b"\n") + 1]
+    return whole.decode("utf-8", "replace"), place + len(whole)
+
+
+def _explain(name: str, failure: Failure) -> str:
+    reason = f"service {name!r} failed: the {failure.part} {_verb(failure.reason)}"
+    return "\n".join((reason, *(f"  {line}" for line in failure.lines)))
+
+
+def _verb(reason: str) -> str:
+    """Let a reason follow the part's name: most are sentences of their own."""
+    is_predicate = reason.startswith(("ended ", "was "))
+    return reason if is_predicate else f"does not start: {reason}"

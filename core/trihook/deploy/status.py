@@ -1,0 +1,85 @@
+"""What a service's supervisor says of itself, and whether there is one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from trihook.deploy.storage import write_file
+
+Phase = Literal["starting", "running", "failed", "stopping"]
+
+_STATUS = "status.json"
+_LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Which part of a generation failed, why, and the last lines of the part's log."""
+
+    generation: int = 0
+    part: str = ""
+    reason: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The supervisor's last word.
+
+    ``generation`` is the one that answers, 0 before there is one. ``step`` says what is under
+    way. ``failure`` is the last generation that did not come up; in phase ``failed`` it is what
+    ended the deployment. ``recoveries`` counts the restarts of parts that ended by themselves.
+    """
+
+    phase: Phase = "starting"
+    generation: int = 0
+    step: str = "starting"
+    supervisor: int = 0
+    triton_url: str = ""
+    triton: int | None = None
+    host: int | None = None
+    recoveries: int = 0
+    failure: Failure = Failure()
+
+
+def read_status(folder: Path) -> Status:
+    """Return what the supervisor wrote last; the defaults where it never did."""
+    try:
+        record: dict[str, Any] = json.loads((folder / _STATUS).read_bytes())
+    except FileNotFoundError:
+        return Status()
+    failure = {**record.pop("failure")}
+    failure["lines"] = tuple(failure["lines"])
+    return Status(**record, failure=Failure(**failure))
+
+
+def write_status(folder: Path, status: Status) -> None:
+    """Replace what was said before."""
+    write_file(folder / _STATUS, json.dumps(asdict(status)).encode())
+
+
+def lock(folder: Path) -> int:
+    """Lock a service that nobody else knows yet, and return the lock, to hand on or to close."""
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+def is_supervised(folder: Path) -> bool:
+    """Tell whether a process has the service's lock; the kernel takes it from the dead."""
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,132 @@
+"""What a service's Triton and host find on disk."""
+
+import pytest
+from trihook import ConfigError, DeploymentError, RegistryError
+from trihook.deploy.generation import Wanted, read_generation, write_generation
+from trihook.deploy.home import Home
+from trihook.deploy.registry import Registry
+
+
+@pytest.fixture
+def register(tmp_path):
+    registry = Registry(Home(tmp_path / "home"))
+
+    def add(name, *models):
+        folder = tmp_path / f"source-{name}"
+        for model in models:
+            file = folder / "triton" / model / "1" / "model.onnx"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(model.encode())
+        (folder / "words.txt").write_text(name)
+        return registry.register(folder, name, tags={})
+
+    return add
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_it(*models, before=None, **wanted):
+        folder = tmp_path / "generations" / str(before.number + 1 if before else 1)
+        folder.mkdir(parents=True)
+        write_generation(folder, Wanted(models, **wanted), before)
+        return read_generation(folder)
+
+    return write_it
+
+
+def test_tritons_repository_holds_the_models_of_all_that_is_registered(register, write):
+    generation = write(register("one", "a", "b"), register("two", "c"))
+    files = {p.name: (p / "1" / "model.onnx").read_bytes() for p in generation.repository.iterdir()}
+    assert files == {"a": b"a", "b": b"b", "c": b"c"}
+
+
+def test_the_files_are_shared_with_the_registry(register, write):
+    model = register("one", "a")
+    shared = write(model).repository / "a" / "1" / "model.onnx"
+    assert shared.samefile(model.repository / "a" / "1" / "model.onnx")
+
+
+def test_the_model_dir_is_the_folder_of_the_only_model(register, write):
+    assert (write(register("one", "a")).model_dir / "words.txt").read_text() == "one"
+
+
+def test_the_model_dir_is_above_several_models(register, write):
+    generation = write(register("one", "a"), register("two", "b"))
+    assert (generation.model_dir / "two" / "1" / "words.txt").read_text() == "two"
+
+
+def test_two_models_of_one_name_are_refused(register, write):
+    with pytest.raises(DeploymentError, match=r"one:1 and two:1 both hold a Triton model.*'a'"):
+        write(register("one", "a"), register("two", "a"))
+
+
+def test_a_damaged_model_is_refused(register, write):
+    model = register("one", "a")
+    (model.repository / "a" / "1" / "model.onnx").write_bytes(b"other")
+    with pytest.raises(RegistryError, match="one:1 is damaged"):
+        write(model)
+
+
+@pytest.mark.parametrize(
+    ("models", "settings", "chosen"),
+    [
+        (("main",), "", ""),
+        (("other", "main"), "", "main"),
+        (("other", "another"), "", ""),
+        (("other", "main"), "default_model = 'other'", ""),
+    ],
+    ids=["the only one", "the one called as registered", "none is called so", "the settings say"],
+)
+def test_the_default_model(register, write, tmp_path, models, settings, chosen):
+    config = tmp_path / "settings.toml"
+    config.write_text(settings)
+    assert write(register("main", *models), config=config).spec.default_model == chosen
+
+
+def test_a_script_chooses_its_model_itself(register, write, tmp_path):
+    (tmp_path / "score.py").write_text("")
+    generation = write(register("main", "main", "other"), entry_script=tmp_path / "score.py")
+    assert (generation.spec.entry_script, generation.spec.default_model) == ("score.py", "")
+
+
+def test_a_script_alone_is_copied_without_what_lies_beside_it(register, write, tmp_path):
+    (tmp_path / "score.py").write_text("")
+    app = write(register("main", "main"), entry_script=tmp_path / "score.py").app
+    assert [file.name for file in app.iterdir()] == ["score.py"]
+
+
+def test_a_source_directory_is_copied_whole(register, write, tmp_path):
+    (tmp_path / "code" / "inner").mkdir(parents=True)
+    (tmp_path / "code" / "inner" / "score.py").write_text("")
+    (tmp_path / "code" / "words.py").write_text("")
+    generation = write(
+        register("main", "main"),
+        source_directory=tmp_path / "code",
+        entry_script="inner/score.py",
+    )
+    assert generation.spec.entry_script == "inner/score.py"
+    assert (generation.app / "words.py").exists()
+
+
+def test_wrong_settings_are_refused(register, write, tmp_path):
+    config = tmp_path / "settings.toml"
+    config.write_text("prot = 1")
+    with pytest.raises(ConfigError, match=r"'prot' in .*settings.toml is no setting"):
+        write(register("main", "main"), config=config)
+
+
+def test_an_update_keeps_what_it_does_not_name(register, write, tmp_path):
+    (tmp_path / "score.py").write_text("first")
+    first = write(
+        register("main", "main"), entry_script=tmp_path / "score.py", workers=3, timeout=5.0
+    )
+    second = write(register("next", "main"), before=first)
+    assert second.number == 2
+    assert second.spec.models == ("next:1",)
+    assert (second.spec.entry_script, second.spec.workers, second.spec.timeout) == (
+        "score.py", 3, 5.0,
+    )  # fmt: skip
+    (tmp_path / "score.py").write_text("second")
+    third = write(register("last", "main"), before=second, entry_script=tmp_path / "score.py")
+    assert (second.app / "score.py").read_text() == "first"
+    assert (third.app / "score.py").read_text() == "second"
