@@ -145,9 +145,9 @@ def end(server):
         server.process.wait()
 
 
-def exit_status(kind, start, folder):
+def exit_status(kind, start, folder, python=None):
     """Return the status a server ends with by itself, or ``"serves"`` where it comes up."""
-    server = launch(kind, start, folder, free_port())
+    server = launch(kind, start, folder, free_port(), python)
     try:
         deadline = time.monotonic() + 60
         while server.process.poll() is None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trihook.cli.options import log_to_stderr, read_settings, settings_options
 from trihook.errors import ConfigError
+
+if TYPE_CHECKING:
+    from trihook.host.scripts.settings import ScriptSettings
 
 
 def _both(name: str) -> tuple[str, str]:
@@ -81,24 +84,39 @@ def serve(
 
         run(settings)
         return
+    flags = {
+        "entry_script": entry_script,
+        "model_dir": model_dir,
+        "health_port": health_port,
+        "cors_origins": access_control_allow_origins,
+        "config_file": config_file,
+        "workers": options["workers"],
+    }
+    script = _read_script_settings(flags)
+    _hand_on(options)
+    log_to_stderr(verbose=verbose)
+    from trihook.host.scripts.server import serve_script  # noqa: PLC0415 - the same
+
+    serve_script(settings, script)
+
+
+def _read_script_settings(flags: dict[str, Any]) -> ScriptSettings:
     from trihook.host.scripts.settings import (  # noqa: PLC0415 - only scripts need it
         ScriptFlags,
         read_script_settings,
     )
 
-    flags = ScriptFlags(
-        entry_script=entry_script,
-        model_dir=model_dir,
-        health_port=health_port,
-        cors_origins=access_control_allow_origins,
-        config_file=config_file,
-        workers=options["workers"],
-    )
     try:
-        script = read_script_settings(flags, os.environ)
+        return read_script_settings(ScriptFlags(**flags), os.environ)
     except ConfigError as exc:
         raise click.UsageError(str(exc)) from exc
-    log_to_stderr(verbose=verbose)
-    from trihook.host.scripts.server import serve_script  # noqa: PLC0415
 
-    serve_script(settings, script)
+
+def _hand_on(options: dict[str, Any]) -> None:
+    """Put what was said of Triton and the plugins where a generated entry script finds it."""
+    given = {
+        "TRIHOOK_TRITON_URL": options["triton_url"],
+        "TRIHOOK_BLOCK_PLUGINS": ",".join(options["block_plugins"]),
+        "TRIHOOK_SKIP_BROKEN_PLUGINS": "true" if options["skip_broken_plugins"] else "",
+    }
+    os.environ.update({name: value for name, value in given.items() if value})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -34,6 +35,8 @@ def serve_script(settings: Settings, script: ScriptSettings) -> None:
     os.environ["AZUREML_ENTRY_SCRIPT"] = str(script.entry_script)
     if script.model_dir:
         os.environ["AZUREML_MODEL_DIR"] = script.model_dir
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a script prints belongs to the log
+        sys.stdout.reconfigure(line_buffering=True)
     _ScriptServer(settings, script).run()
 
 
