@@ -46,6 +46,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="The folder to write to.",
 )
+@click.option(
+    "--plugin",
+    "load_plugins",
+    multiple=True,
+    metavar="NAME",
+    help="Plugin to install, and none that is not named; may be repeated.  [default: all]",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that differ.")
 @config_option
 @block_option
@@ -95,11 +102,18 @@ def _deployment(
 
 
 def _plugins(settings: Settings) -> list[str]:
-    """Return the distributions of the plugins that load; report those that do not."""
+    """Return the distributions of the plugins that load; report those that do not.
+
+    Raises ``click.UsageError`` for a chosen plugin that is not installed.
+    """
     from trihook.plugins import describe_problem  # noqa: PLC0415
     from trihook.service import load_installed_plugins  # noqa: PLC0415
 
     loaded = load_installed_plugins(settings)
+    known = {name for each in loaded.plugins for name in (each.name, each.distribution)}
+    for name in settings.load_plugins or ():
+        if name not in known:
+            raise click.UsageError(f"plugin {name!r} is not installed")
     for problem in loaded.problems:
         click.echo(f"Error: {describe_problem(problem)}", err=True)
     return [plugin.distribution for plugin in loaded.plugins if plugin.state == "loaded"]

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trihook.errors import ConfigError, PluginError
 from trihook.generate.azureml.requirements import Requirement
 
+_AT_A_TIME = 2  # half of each build is waiting for an index
 _EPOCH = "315532800"  # 1980-01-01, the first date that a zip can hold
 
 
@@ -24,8 +26,9 @@ def pack_wheels(requirements: Iterable[Requirement]) -> dict[str, bytes]:
     :class:`trihook.ConfigError` if the package ``build`` is not installed and
     :class:`trihook.PluginError` if a wheel cannot be built.
     """
-    packed = (_pack(each.name, each.folder) for each in requirements if each.folder is not None)
-    return dict(packed)
+    sources = {each.name: each.folder for each in requirements if each.folder is not None}
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return dict(pool.map(_pack, sources.keys(), sources.values()))
 
 
 def _pack(name: str, source: Path) -> tuple[str, bytes]:
