@@ -320,7 +320,7 @@ STARTS = {
 }
 _USAGE = "all of trihook's commands end with 2 where their arguments or settings are wrong"
 _PLUGINS = "without a script, trihook serves its plugins"
-_NOT_SHADOWED = "the script's own modules are never shadowed, nor do they shadow the server's"
+_NOT_SHADOWED = "the script's own modules are never shadowed"
 STATUS_DIFFERENCES = {
     # name: Azure's status, ours, and why
     "unknown flag": (1, 2, _USAGE),

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from azml.cases import ALL, CASES, DIFFERENCES, SERVERS, STARTS, STATUS_DIFFERENCES
@@ -89,3 +90,10 @@ def test_every_listed_difference_has_a_case_and_a_reason():
     assert STATUS_DIFFERENCES.keys() <= STARTS.keys()
     assert all(difference.reason for difference in DIFFERENCES.values())
     assert all(reason for _, _, reason in STATUS_DIFFERENCES.values())
+
+
+def test_every_listed_difference_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "entry-scripts.md").read_text()
+    listed = {difference.reason for difference in DIFFERENCES.values()}
+    listed |= {reason for _, _, reason in STATUS_DIFFERENCES.values()}
+    assert {reason for reason in listed if reason not in page} == set()
