@@ -5,9 +5,8 @@ import json
 import os
 import signal
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,7 +124,7 @@ def script(code, *flags, **environment):
 
 
 STEADY = """
-import os, sqlite3, threading, time
+import os, pathlib, sqlite3, threading, time
 
 def init():
     global connection, thread
@@ -133,7 +132,13 @@ def init():
 
 def run(data):
     started = time.monotonic()
-    time.sleep(float(data))
+    if data.startswith("until "):
+        gate = pathlib.Path(data.removeprefix("until "))
+        gate.with_suffix(".waiting").touch()
+        while not gate.exists():
+            time.sleep(0.01)
+    else:
+        time.sleep(float(data))
     same = thread == threading.get_ident() and bool(connection.execute("select 1").fetchone())
     return {"same": same, "pid": os.getpid(), "from": started, "to": time.monotonic()}
 """
@@ -151,20 +156,30 @@ def test_a_worker_runs_one_request_at_a_time_on_the_thread_of_init(tmp_path):
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
+@contextmanager
+def computing(server, gate):
+    """Have the script compute meanwhile, and yield what its caller will get."""
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            answer = pool.submit(server.ask, "POST", "/score", f"until {gate}".encode())
+            wait_until(gate.with_suffix(".waiting").exists)
+            yield answer
+        finally:
+            gate.touch()
+
+
 def test_the_health_port_answers_while_the_script_computes(tmp_path):
     port = free_port()
     start = script(STEADY, "--health-port", str(port))
     with running(OURS, start, tmp_path / "a", sys.executable) as server:
-        busy = threading.Thread(target=server.ask, args=("POST", "/score", b"2"))
-        busy.start()
-        time.sleep(0.2)
-        answer = server.ask("GET", "/?a=1", port=port)
-        assert (answer.status, answer.body) == (200, b"Healthy")
-        assert server.ask("HEAD", "/", port=port).body == b""
-        assert server.ask("POST", "/", b"1", port=port).status == 501
-        assert server.ask("GET", "/score", port=port).status == 404
-        assert busy.is_alive()
-        busy.join()
+        with computing(server, tmp_path / "gate") as scored:
+            answer = server.ask("GET", "/?a=1", port=port)
+            assert (answer.status, answer.body) == (200, b"Healthy")
+            assert server.ask("HEAD", "/", port=port).body == b""
+            assert server.ask("POST", "/", b"1", port=port).status == 501
+            assert server.ask("GET", "/score", port=port).status == 404
+            assert not scored.done()
+        assert scored.result().status == 200
 
 
 @pytest.mark.parametrize("workers", ["2", "4"])
@@ -210,11 +225,10 @@ def test_a_request_under_way_is_answered_before_the_host_ends(tmp_path):
     server = launch(OURS, script(STEADY), tmp_path / "a", free_port(), sys.executable)
     try:
         wait_until(server.is_up)
-        with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(server.ask, "POST", "/score", b"1")
-            time.sleep(0.3)
+        with computing(server, tmp_path / "gate") as scored:
             server.process.send_signal(signal.SIGTERM)
-            assert answer.result().status == 200
+            wait_until(lambda: "Handling signal: term" in server.log.read_text())
+        assert scored.result().status == 200
         assert server.process.wait(timeout=30) == 0
     finally:
         end(server)

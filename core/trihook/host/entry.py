@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Entry:
         self._plugins = load_installed_plugins(self._settings)
         self._service = self._build()
         self._process = os.getpid()
+        self._rebuilding = threading.Lock()
 
     def run(self, request: Request) -> Response:
         """Answer one request; errors are responses too.
@@ -59,10 +61,11 @@ class Entry:
         A server that loads the script before it forks its workers calls ``init()`` in the
         parent only.
         """
-        if self._process != os.getpid():
-            self._service = self._build()
-            self._process = os.getpid()
-        return self._service
+        with self._rebuilding:
+            if self._process != os.getpid():
+                self._service = self._build()
+                self._process = os.getpid()
+            return self._service
 
     def _build(self) -> Service:
         runtime = _runtime(self._settings.hook_threads)

@@ -34,8 +34,8 @@ class AMLResponse(Response):
         message: Any,
         status_code: int,
         response_headers: Mapping[str, str] = _NO_HEADERS,
-        json_str: bool = False,  # noqa: FBT001, FBT002, RUF100 - Azure's signature
-        run_function_failed: bool = False,  # noqa: FBT001, FBT002, RUF100
+        json_str: bool = False,
+        run_function_failed: bool = False,
     ) -> None:
         if message is None or json_str:
             body = json.dumps({} if message is None else message)
