@@ -34,6 +34,7 @@ clean:
 	rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.run: $(METADATA)
+	@echo "installing into $(VENV), which takes a minute or two"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade pip
 	$(BIN)/python -m pip install -qq -e '.[triton]' $(PLUGINS:%=-e %) $(EXAMPLES:%=-e '%[build]')

@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +22,8 @@ def run_demo(host: str, say: Callable[[str], object]) -> None:
             uri = f"http://{host}/score/{model}?top=1"
             say(f"\nPOST {uri}  image/png  {name}")
             reply = ScoringClient(uri).score(find_picture(name).read_bytes(), "image/png")
-            say(f"  answer  {reply.value['label']} ({reply.value['score']:.2f})")
+            note = "; its weights are constant, so it sees nothing" if "dense" in model else ""
+            say(f"  answer  {reply.value['label']} ({reply.value['score']:.2f}){note}")
             _say_how(reply.model, reply.stages, say)
     uri = f"http://{host}/score/bidaf_onnx"
     for text in TEXTS:
@@ -58,11 +59,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     ports = (options.triton_port or free_port(), options.port or free_port())
     log = options.repository.parent / "stack.log"
-    with running_stack(options.repository, *ports, log) as host:
-        if options.serve:
-            say_curl(host, print_line)
-            threading.Event().wait()
-        run_demo(host, print_line)
+    with running_stack(options.repository, *ports, log) as (host, require_running):
+        if not options.serve:
+            run_demo(host, print_line)
+            return
+        say_curl(host, print_line)
+        print_line(f"What they log is in {log}")
+        while True:
+            require_running()
+            time.sleep(0.5)
 
 
 def print_line(line: str) -> None:
@@ -76,3 +81,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit(0)
+    except OSError as exc:
+        sys.exit(f"Error: the servers cannot start: {exc}")

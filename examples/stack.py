@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -23,28 +23,44 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_stack(repository: Path, triton_port: int, port: int, log: Path) -> Iterator[str]:
-    """Run both, yield the host's address once all models are ready, and end both."""
+def running_stack(
+    repository: Path, triton_port: int, port: int, log: Path
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Run both until the block ends.
+
+    Once all models are ready, yields the host's address and a function that ends the program
+    if one of the two has ended. Raises ``OSError`` if a port is taken.
+    """
     host = f"127.0.0.1:{port}"
     triton = [*TRIHOOK, "triton", str(repository), "--http-port", str(triton_port)]
     serve = [*TRIHOOK, "serve", "--port", str(port), "--workers", "2"]
     serve += ["--triton-url", f"127.0.0.1:{triton_port}"]
+    for taken in (triton_port, port):
+        socket.create_server(("127.0.0.1", taken)).close()  # raises where somebody listens
     with ExitStack() as ending:
         output = ending.enter_context(log.open("wb"))
-        processes = [ending.enter_context(_running(command, output)) for command in (triton, serve)]
+        started = [ending.enter_context(_running(command, output)) for command in (triton, serve)]
         deadline = time.monotonic() + PATIENCE
         while not _is_ready(host):
-            if any(process.poll() is not None for process in processes):
-                raise SystemExit(f"it did not start:\n{log.read_text(errors='replace')}")
+            require_running(started, log)
             if time.monotonic() > deadline:
                 raise SystemExit(f"it was not ready in {PATIENCE} s:\n{log.read_text()}")
             time.sleep(0.1)
-        yield host
+        yield host, lambda: require_running(started, log)
+
+
+def require_running(processes: list[subprocess.Popen[bytes]], log: Path) -> None:
+    """End with what the log says if one of the processes has ended."""
+    if any(process.poll() is not None for process in processes):
+        raise SystemExit(f"one of the servers has ended:\n{log.read_text(errors='replace')}")
 
 
 @contextmanager
 def _running(command: list[str], output: object) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)  # type: ignore[call-overload]  # noqa: S603 - our own command
+    # in a session of its own: Ctrl-C is for us, who then end everything in order
+    process = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603 - our own command
+        command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+    )
     try:
         yield process
     finally:

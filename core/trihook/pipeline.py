@@ -111,7 +111,10 @@ class _Run:
 
     def _no_choice(self) -> str:
         names = ", ".join(map(repr, self.catalog.models)) or "none"
-        return f"the request names no model and no plugin chose one; loaded are: {names}"
+        return (
+            "the request names no model, no plugin chose one and there is no default_model; "
+            f"loaded are: {names}"
+        )
 
     def _find(self, ref: ModelRef, plugin: str) -> Model:
         model = self.runtime.run_network(lambda: self.catalog.find(ref.name, ref.version))

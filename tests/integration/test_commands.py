@@ -1,11 +1,20 @@
 """The commands, against a real Triton and a real host."""
 
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
-from servers import add_plugin, control, environment, free_port, photograph, wait_until
+from servers import (
+    add_plugin,
+    control,
+    environment,
+    free_port,
+    photograph,
+    running_host,
+    wait_until,
+)
 
 MISFIT = """
 import numpy as np
@@ -68,7 +77,9 @@ def test_models_as_json_gives_every_field(triton):
 def test_models_says_that_triton_is_not_there():
     shown = trihook("models", "--triton-url", f"localhost:{free_port()}")
     assert shown.returncode == 1
-    assert shown.stderr == "Error: Triton cannot be reached\n"
+    said, hint = shown.stderr.splitlines()
+    assert said == "Error: Triton cannot be reached"
+    assert "--triton-url" in hint
 
 
 def test_plugins_lists_the_installed_ones():
@@ -122,7 +133,7 @@ def test_explain_says_who_answered_what_and_why(triton, files):
     assert shown.returncode == 0, shown.stderr
     text = shown.stdout
     assert "core: efficientnet_lite0/1, because the request names it" in text
-    assert "pillow: images float32 [1, 3, 224, 224]" in text
+    assert "pillow: images float32 [3, 224, 224]" in text
     assert "probabilities float32 [1000]" in text
     assert 'densenet: {"label":"Egyptian cat"' in text
     assert all(f"{stage} " in text for stage in ("preprocess", "infer", "postprocess"))
@@ -213,3 +224,27 @@ def test_an_unloaded_model_is_listed_no_more(triton):
         wait_until(lambda: "\nfixed " not in listed())
     finally:
         control(triton.url, "load", "fixed")
+
+
+def test_explain_says_what_a_plugin_raised_and_where_and_which_plugin_is_broken(triton, tmp_path):
+    code = "from trihook import hookimpl\n\n@hookimpl\ndef preprocess():\n    return {}['absent']\n"
+    add_plugin(tmp_path, "trihook-raising", "raising", code)
+    add_plugin(tmp_path, "trihook-empty", "empty", "")
+    file = tmp_path / "item.json"
+    file.write_text("[1, 2, 3]")
+    shown = trihook(
+        "explain", file, "--model", "vector", "--triton-url", triton.url, plugins=tmp_path
+    )
+    assert shown.returncode == 1
+    assert "plugin 'raising' raised KeyError in preprocess" in shown.stdout
+    assert "because       KeyError: 'absent', at " in shown.stdout
+    assert "trihook_raising_plugin.py:5" in shown.stdout
+    assert "plugin 'empty' of distribution 'trihook-empty'" in shown.stderr
+
+
+def test_ctrl_c_ends_the_host_without_a_traceback(triton):
+    with running_host(triton.url, "--workers", "2") as host:
+        host.process.send_signal(signal.SIGINT)
+        assert host.process.wait(timeout=30) == 0
+        assert "Traceback" not in host.log
+        assert "SystemExit" not in host.log

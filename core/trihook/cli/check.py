@@ -50,8 +50,8 @@ def _check(settings: Settings) -> Iterator[Finding]:
     plugins = load_installed_plugins(settings)
     for plugin in plugins.plugins:
         what = f"plugin {plugin.name} ({plugin.distribution} {plugin.version})"
-        said = plugin.problem or f"{plugin.state}: {', '.join(plugin.hooks)}".rstrip(": ")
-        yield Finding(plugin.state != "broken", f"{what} {said}")
+        said = plugin.problem or f"{plugin.state} {', '.join(plugin.hooks)}".rstrip()
+        yield Finding(plugin.state != "broken", f"{what}: {said}")
     lenient = settings.model_copy(update={"skip_broken_plugins": True})
     service = build_service(lenient, ThreadRuntime(), plugins)
     try:
@@ -101,5 +101,6 @@ def _check_model(service: Service, model: Model) -> Finding:
         return Finding(False, f"model {model}: {exc}")
     inputs = ", ".join(map(str, model.inputs))
     if call.answered == "core":
-        return Finding(True, f"model {model} takes JSON tensors for {inputs}; no plugin is for it")
+        what = f"model {model} takes JSON tensors for {inputs}; no plugin gives an example for it"
+        return Finding(True, what)
     return Finding(True, f"model {model} takes what plugin {call.answered} makes for {inputs}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ def explain(file: Path, config: Path | None, model: str, as_json: bool, **option
 def _score(file: InputFile, model: str, settings: Settings) -> Outcome:
     from trihook.deadline import Deadline  # noqa: PLC0415 - the commands start lean
     from trihook.host.payload import parse_payload  # noqa: PLC0415
+    from trihook.plugins import describe_problem  # noqa: PLC0415
     from trihook.runtime import ThreadRuntime  # noqa: PLC0415
     from trihook.service import build_service  # noqa: PLC0415
     from trihook.types import ScoringRequest  # noqa: PLC0415
@@ -52,6 +54,8 @@ def _score(file: InputFile, model: str, settings: Settings) -> Outcome:
     request = ScoringRequest(payload.items, model=model, many=payload.many, id="explain")
     lenient = settings.model_copy(update={"skip_broken_plugins": True})
     service = build_service(lenient, ThreadRuntime(settings.hook_threads))
+    for problem in service.plugins.problems:
+        click.echo(f"Error: {describe_problem(problem)}", err=True)
     try:
         return service.pipeline.score(request, Deadline.after(settings.timeout))
     finally:
@@ -96,16 +100,28 @@ def _item_lines(one: Scored) -> Iterator[str]:
     from trihook.replies import encode_json  # noqa: PLC0415
 
     if one.inputs is not None:
-        yield f"preprocess    {one.preprocessed_by}: {_listed(one.inputs.tensors)}"
+        tensors = {
+            name: array[0] if one.inputs.squeeze else array
+            for name, array in one.inputs.tensors.items()
+        }
+        yield f"preprocess    {one.preprocessed_by}: {_listed(tensors)}"
     if one.outputs:
         yield f"infer         {_listed(one.outputs)}"
     if one.error is not None:
-        blame = f"{one.error.plugin}: " if one.error.plugin else ""
-        yield f"{one.error.stage:<12}  {blame}error: {one.error}"
+        yield f"{one.error.stage:<12}  error: {one.error}"
+        if one.error.__cause__ is not None:
+            yield f"because       {_describe_cause(one.error.__cause__)}"
     elif one.reply is not None:
         is_json = one.reply.media_type == "application/json"
         said = encode_json(one.reply.value).decode() if is_json else f"{len(one.body)} bytes"
         yield f"postprocess   {one.postprocessed_by}: {said}"
+
+
+def _describe_cause(cause: BaseException) -> str:
+    """Say what was raised, and at which line: here the maintainer reads, not a caller."""
+    frames = traceback.extract_tb(cause.__traceback__)
+    where = f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"{type(cause).__name__}: {cause}{where}"
 
 
 def _tensors(tensors: Any) -> dict[str, dict[str, Any]]:

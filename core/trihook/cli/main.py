@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from trihook.errors import TrihookError
+from trihook.errors import TrihookError, TritonUnavailableError
 
 _COMMANDS = {
     "check": "Check plugins, Triton and how they fit together.",
@@ -65,4 +65,6 @@ def main(arguments: list[str] | None = None) -> Any:
     except TrihookError as exc:
         for line in str(exc).splitlines():
             click.echo(f"Error: {line}", err=True)
+        if isinstance(exc, TritonUnavailableError):
+            click.echo("Is it running (trihook triton), and is --triton-url right?", err=True)
         sys.exit(1)

@@ -140,8 +140,8 @@ def _add_retry_after(response: Response, error: ScoringError) -> None:
 
 
 def _log(error: ScoringError, request_id: str) -> None:
-    """Log an error once, with its cause where the caller is not to blame."""
+    """Log an error once, with its cause where a plugin or Triton's answer is to blame."""
     status = status_of(error)
-    cause = error if status >= 500 and error.__cause__ is not None else None
+    cause = error if status in (500, 502) and error.__cause__ is not None else None
     level = logging.ERROR if status == 500 else logging.INFO
     _LOG.log(level, "request %s: %s: %s", request_id, error.stage, error, exc_info=cause)

@@ -101,7 +101,7 @@ class _Server(SteadyApplication):
         options: dict[str, Any] = {
             "bind": format_address(settings.host, settings.port),
             "workers": settings.workers,
-            "worker_class": "gevent",
+            "worker_class": "trihook.host.worker.Worker",
             "graceful_timeout": int(settings.graceful_timeout),
             "keepalive": 75,
             "proc_name": "trihook",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from flask import Request
+
+from trihook.errors import RequestError
+from trihook.host.body import read_body
 
 Arguments: TypeAlias = "Callable[[Request], dict[str, Any]]"
 
@@ -33,7 +37,7 @@ def pass_text(parameter: str) -> Arguments:
         if _is_get(request):
             return {parameter: json.dumps(_query(request))}
         try:
-            return {parameter: request.get_data().decode("utf-8")}
+            return {parameter: _read_body(request).decode("utf-8")}
         except UnicodeDecodeError as exc:
             raise RefusedError(400, f"Input cannot be decoded as UTF-8: {exc}") from exc
 
@@ -75,10 +79,18 @@ def _read_value(text: str) -> Any:
         return text
 
 
+def _read_body(request: Request) -> bytes:
+    """Return the whole body, whatever its media type."""
+    try:
+        return read_body(request.environ, sys.maxsize)
+    except RequestError as exc:
+        raise RefusedError(400, f"Input cannot be read: {exc.message}") from exc
+
+
 def _json_object(request: Request) -> dict[str, Any]:
     if not request.is_json:
         raise RefusedError(415, "Expects Content-Type to be application/json")
-    body = request.get_data()
+    body = _read_body(request)
     if not body:
         raise RefusedError(400, "POST body is empty. Expecting a JSON dictionary.")
     try:
