@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from azml.hosts import Start
+from azml.hosts import CutOff, CutOffChunk, Start
 
 HERE = Path(__file__).parent
 JSON = ("Content-Type", "application/json")
@@ -138,6 +138,8 @@ CASES = (
     Case("plain", "not UTF-8", body=b"ab\xffcd"),
     Case("plain", "cut-off UTF-8", body="å".encode()[:1]),
     Case("plain", "Latin-1", body=b"\xe5", headers=(("Content-Type", "a/b; charset=latin-1"),)),
+    Case("plain", "cut-off body", body=CutOff(b"abc")),
+    Case("plain", "cut-off chunk", body=CutOffChunk(b"abc")),
     Case("plain", "form", body=b'{"a": 1}', headers=FORM),
     Case("plain", "multipart", body=FILES, headers=MULTIPART),
     Case("plain", "query", "GET", '/score?a=1&b=[1,2]&c=x&d=null&a=%22s%22&e=&f=a%20b'),
@@ -234,6 +236,8 @@ CASES = (
     _schema("byte order mark", b"\xef\xbb\xbf{}"),
     _schema("deep", b"[" * 100_000),
     _schema("NaN", b'{"data": [[NaN, 1]], "label": "b"}'),
+    Case("schema", "schema cut-off body", body=CutOff(b"{}"), headers=(JSON,)),
+    Case("schema", "schema cut-off chunk", body=CutOffChunk(b"{}"), headers=(JSON,)),
     _schema("as text", GOOD, TEXT),
     _schema("form", GOOD, *FORM),
     _schema("no content type", GOOD, ("X-Given", "g")),
@@ -273,6 +277,10 @@ DIFFERENCES = {
     "cors matched at its start": Difference(
         frozenset((HEADERS,)), "an origin that goes on behind the expression is a stranger's"
     ),
+    "cut-off body": Difference(ALL, _LIBRARY),
+    "cut-off chunk": Difference(ALL, _LIBRARY),
+    "schema cut-off body": Difference(ANSWERS, _LIBRARY),
+    "schema cut-off chunk": Difference(ALL, _LIBRARY),
     "schema wrong type": Difference(ALL, _LIBRARY),
     "schema wrong shape": Difference(ALL, _LIBRARY),
     "schema not UTF-8": Difference(ALL, _LIBRARY),

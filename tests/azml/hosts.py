@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -33,6 +34,18 @@ class Answer:
     body: bytes
 
 
+class CutOff(bytes):
+    """A body that ends before it is whole; ``chunked`` says by which framing."""
+
+    chunked = False
+
+
+class CutOffChunk(CutOff):
+    """One whose chunk is not whole."""
+
+    chunked = True
+
+
 @dataclass
 class Running:
     """A server that listens, with the port of its own."""
@@ -48,7 +61,12 @@ class Running:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers:
                 connection.putheader(name, value)
-            if isinstance(body, bytes):
+            if isinstance(body, CutOff):
+                framing = ("Transfer-Encoding", "chunked") if body.chunked else None
+                connection.putheader(*(framing or ("Content-Length", str(len(body) + 1))))
+                connection.endheaders(b"%x\r\n%b" % (len(body) + 1, body) if framing else body)
+                connection.sock.shutdown(socket.SHUT_WR)
+            elif isinstance(body, bytes):
                 connection.putheader("Content-Length", str(len(body)))
                 connection.endheaders(body)
             elif body is not None:
