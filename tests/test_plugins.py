@@ -157,7 +157,10 @@ BROKEN = {
     "no hook": (lambda: Unmarked, ["implements no hook", "trihook.hookimpl"]),
     "another project": (lambda: MarkedForAnother, ["implements no hook"]),
     "nothing": (lambda: None, ["implements no hook"]),
-    "argument": (lambda: UnknownArgument, ["postprocess(", "'output'", "hookspec"]),
+    "argument": (
+        lambda: UnknownArgument,
+        ["'postprocess'", "no argument 'output'", "did you mean 'outputs'?"],
+    ),
     "no generator": (lambda: NoGenerator, ["postprocess", "generator"]),
     "constructor": (lambda: Unconstructible, ["RuntimeError", "no licence"]),
     "needs argument": (lambda: NeedsArgument, ["TypeError", "size"]),

@@ -6,7 +6,7 @@ import difflib
 import importlib.metadata
 import inspect
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -187,9 +187,20 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ..
             meant = difflib.get_close_matches(hook, HOOKS, n=1)
             hint = f"; did you mean {meant[0]!r}?" if meant else f"; hooks are {', '.join(HOOKS)}"
             raise PluginError(f"{function!r} implements no hook of trihook{hint}")
+        _check_arguments(getattr(plugin, function), hook)
     if not hooks:
         raise PluginError("it implements no hook: mark its functions with trihook.hookimpl")
     return tuple(hook for hook in HOOKS if hook in hooks.values())
+
+
+def _check_arguments(function: Callable[..., object], hook: str) -> None:
+    """Refuse an argument that the hook does not have, in clearer words than pluggy's."""
+    known = inspect.signature(getattr(hookspecs, hook)).parameters
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in known and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            meant = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {meant[0]!r}?" if meant else f"it has {', '.join(known)}"
+            raise PluginError(f"{hook!r} has no argument {name!r}; {hint}")
 
 
 def _implementations(manager: pluggy.PluginManager, plugin: object) -> Iterator[tuple[str, str]]:

@@ -99,7 +99,7 @@ def test_a_blocked_plugin_does_not_answer(triton, python, install):
         (MISSPELT, "mine", "did you mean 'postprocess'?"),
         (NO_HOOK, "mine", "it implements no hook"),
         (IMPORT_ERROR, "mine", "ModuleNotFoundError: No module named 'a_package_that_nobody_has'"),
-        (ARGUMENT, "mine", "weather"),
+        (ARGUMENT, "mine", "'postprocess' has no argument 'weather'"),
         (GOOD, "pillow", "the name 'pillow' is also claimed by distribution trihook-pillow"),
     ],
 )
