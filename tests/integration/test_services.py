@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from onnx_models import add_model, linear_model
 from servers import environment, free_port, wait_until
+from trihook import DeploymentError
 from trihook.client import ScoringClient
 from trihook.deploy import LocalService, Model
 
@@ -290,6 +291,42 @@ def test_a_missing_model_is_one_line(home, models):
     ]
 
 
+SCRIPT = """
+import json, os, urllib.request
+
+def init():
+    global ready
+    with urllib.request.urlopen(f"http://{os.environ['TRIHOOK_TRITON_URL']}/v2/health/ready") as r:
+        ready = r.status == 200 and os.path.isdir(os.environ["AZUREML_MODEL_DIR"] + "/triton")
+
+def run(data):
+    return {"outputs": {"y": json.loads(data)[:LENGTH] if ready else None}}
+"""
+
+
+def test_a_script_is_updated_without_loss_and_not_by_a_broken_one(home, models, tmp_path):
+    script = tmp_path / "score.py"
+    script.write_text(SCRIPT.replace("LENGTH", "2"))
+    service = LocalService.deploy("script", ["vector:1"], entry_script=script, port=0, home=home)
+    service.wait_for_deployment()
+    with Load(service) as load:
+        wait_until(lambda: len(load.replies) > 50)
+        script.write_text("def run(data):\n    return data\n\ndef init():\n    1 / 0\n")
+        with pytest.raises(DeploymentError) as failed:
+            service.update(entry_script=script)
+        assert str(failed.value).splitlines()[0] == (
+            "service 'script' failed: the host ended with status 3: "
+            "ZeroDivisionError: division by zero"
+        )
+        assert set(load.replies) == {2}
+        script.write_text(SCRIPT.replace("LENGTH", "3"))
+        service.update(entry_script=script)
+        wait_until(lambda: load.replies[-1] == 3)
+        wait_until(lambda: len(list((service.folder / "generations").iterdir())) == 1, 60)
+    assert load.errors == []
+    service.delete()
+
+
 def test_a_missing_script_is_one_line(home, models, tmp_path):
     script = tmp_path / "score.py"
     assert fails(home, "--model", "vector", "--entry-script", script, "--port", 0) == [
@@ -325,6 +362,7 @@ def test_a_full_disk_is_one_line(home, models, tmp_path):
     assert not (home / "services" / "failing").exists()
 
 
+@pytest.mark.timeout(900)  # pip downloads the host's own dependencies
 def test_the_host_runs_in_an_environment_built_from_the_conda_file(home, models, tmp_path):
     conda = tmp_path / "conda.yml"
     conda.write_text("dependencies: [python=3.11, {pip: [toolz]}]")

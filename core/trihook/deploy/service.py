@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +32,7 @@ _RECORD = "service.json"
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30
 _PROBE_SECONDS = 5
+_LITTLE_BYTES = 65_536
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -101,6 +103,11 @@ class LocalService:
             known = ", ".join(each.name for each in services(place)) or "none"
             raise DeploymentError(f"there is no service {name!r}; services are: {known}")
         return service
+
+    @classmethod
+    def find_all(cls, *, home: PathLike | None = None) -> tuple[LocalService, ...]:
+        """Return all services, by name."""
+        return services(find_home(home))
 
     @property
     def folder(self) -> Path:
@@ -240,6 +247,8 @@ class LocalService:
             time.sleep(_POLL_SECONDS)
 
     def _explain_silence(self) -> str:
+        if shutil.disk_usage(self.folder).free < _LITTLE_BYTES:
+            return f"service {self.name!r} failed: no space left on the disk of {self.folder}"
         lines = [line for part, line in self.log_lines() if part == "service"]
         said = f": {lines[-1]}" if lines else " without a word"
         return f"service {self.name!r} failed: its supervisor ended{said}"
@@ -270,8 +279,9 @@ def used_models(home: Home) -> dict[str, tuple[str, ...]]:
     used: dict[str, tuple[str, ...]] = {}
     for service in services(home):
         for folder in (service.folder / "generations").glob("*"):
-            for model in read_generation(folder).spec.models:
-                used[model] = tuple(sorted({*used.get(model, ()), service.name}))
+            with contextlib.suppress(FileNotFoundError):  # an update has just removed it
+                for model in read_generation(folder).spec.models:
+                    used[model] = tuple(sorted({*used.get(model, ()), service.name}))
     return used
 
 

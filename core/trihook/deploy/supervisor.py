@@ -42,6 +42,7 @@ class Supervisor:
         self._next: Stack | None = None
         self._retired: list[Stack] = []
         self._ending = False
+        self._is_said = True
 
     def end(self, *_: object) -> None:
         """End the service, at the next tick."""
@@ -116,7 +117,10 @@ class Supervisor:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _say(self, **changes: object) -> None:
-        """Write the status where it has changed; a full disk does not end a running service."""
+        """Write the status where it has changed.
+
+        A full disk does not end a running service; one that is starting could not say that it runs.
+        """
         status = self._status
         if self._current is not None:
             status = replace(
@@ -130,12 +134,17 @@ class Supervisor:
             )
         waited_for = self._next.step if self._next else ""
         status = replace(status, **{"step": waited_for, **changes})  # type: ignore[arg-type]  # field by name
-        if status != self._status:
-            self._status = status
-            try:
-                write_status(self._folder, status)
-            except OSError as exc:
+        if status == self._status and self._is_said:
+            return
+        was_running, self._status = self._status.generation > 0 and self._is_said, status
+        try:
+            write_status(self._folder, status)
+            self._is_said = True
+        except OSError as exc:
+            if self._is_said:
                 _LOG.error("the status cannot be written: %s", exc.strerror)
+            self._ending = self._ending or (self._is_said and not was_running)
+            self._is_said = False
 
     def _end_gracefully(self) -> None:
         stacks = self._stacks()
