@@ -8,8 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +18,9 @@ from urllib.parse import urlsplit
 
 from trihook.deploy.generation import Generation, Wanted, read_generation, write_generation
 from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
+from trihook.deploy.launching import listen, spawn_supervisor
+from trihook.deploy.listing import service_names
+from trihook.deploy.logs import read_lines
 from trihook.deploy.registry import Model, Registry
 from trihook.deploy.status import Failure, Status, is_supervised, lock, read_status
 from trihook.deploy.storage import discard, explained, move_into_place, staged, write_file
@@ -100,7 +101,7 @@ class LocalService:
         place = find_home(home)
         service = cls(name, place)
         if not NAME.fullmatch(name) or not service.folder.is_dir():
-            known = ", ".join(each.name for each in services(place)) or "none"
+            known = ", ".join(service_names(place)) or "none"
             raise DeploymentError(f"there is no service {name!r}; services are: {known}")
         return service
 
@@ -209,7 +210,7 @@ class LocalService:
         places = dict.fromkeys(LOGS, 0)
         while True:
             for part in LOGS:
-                text, places[part] = _read_lines(self.folder / "logs" / f"{part}.log", places[part])
+                text, places[part] = read_lines(self.folder / "logs" / f"{part}.log", places[part])
                 yield from ((part, line) for line in text.splitlines())
             if not follow or not self.folder.exists():
                 return
@@ -268,21 +269,7 @@ class LocalService:
 
 def services(home: Home) -> tuple[LocalService, ...]:
     """Return all services, by name."""
-    if not home.services.is_dir():
-        return ()
-    names = sorted(folder.name for folder in home.services.iterdir())
-    return tuple(LocalService(name, home) for name in names)
-
-
-def used_models(home: Home) -> dict[str, tuple[str, ...]]:
-    """Return the names of the services by the ``NAME:VERSION`` that they were deployed with."""
-    used: dict[str, tuple[str, ...]] = {}
-    for service in services(home):
-        for folder in (service.folder / "generations").glob("*"):
-            with contextlib.suppress(FileNotFoundError):  # an update has just removed it
-                for model in read_generation(folder).spec.models:
-                    used[model] = tuple(sorted({*used.get(model, ()), service.name}))
-    return used
+    return tuple(LocalService(name, home) for name in service_names(home))
 
 
 def _find_models(home: Home, models: Sequence[Model | str]) -> tuple[Model, ...]:
@@ -306,7 +293,7 @@ def _start(service: LocalService, wanted: Wanted, port: int) -> None:
         replaced = service.folder.is_dir()
         if replaced and service.port == port:
             service.delete()
-        with _listen(port) as listener:
+        with listen(port) as listener:
             if replaced and service.folder.is_dir():
                 service.delete()
             record = {"port": listener.getsockname()[1]}
@@ -316,32 +303,9 @@ def _start(service: LocalService, wanted: Wanted, port: int) -> None:
                 service.home.services.mkdir(exist_ok=True)
                 if not move_into_place(folder, service.folder):
                     raise DeploymentError(f"service {service.name!r} is being deployed already")
-                _spawn_supervisor(service.folder, listener, held)
+                spawn_supervisor(service.folder, listener, held)
             finally:
                 os.close(held)
-
-
-def _listen(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("127.0.0.1", port), backlog=2048)
-    except (OSError, OverflowError) as exc:
-        reason = os.strerror(exc.errno or 0).lower() if isinstance(exc, OSError) else "no such port"
-        raise DeploymentError(f"port {port} cannot be listened at: {reason}") from exc
-
-
-def _spawn_supervisor(folder: Path, listener: socket.socket, held: int) -> None:
-    numbers = (listener.fileno(), held)
-    with (folder / "logs" / "service.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-            [sys.executable, "-m", "trihook.deploy.supervisor", str(folder), *map(str, numbers)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            pass_fds=numbers,
-            start_new_session=True,
-        )
-    process.wait()
 
 
 def _answers(url: str) -> bool:
@@ -356,18 +320,6 @@ def _answers(url: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _read_lines(log: Path, place: int) -> tuple[str, int]:
-    """Return the whole lines of a log after a place in it, and the place after them."""
-    try:
-        with log.open("rb") as file:
-            file.seek(place)
-            content = file.read()
-    except FileNotFoundError:
-        return "", place
-    whole = content[: content.rfind(b"\n") + 1]
-    return whole.decode("utf-8", "replace"), place + len(whole)
 
 
 def _explain(name: str, failure: Failure) -> str:

@@ -8,9 +8,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from trihook.deploy.environment_part import EnvironmentPart
 from trihook.deploy.generation import Generation
-from trihook.deploy.parts import EnvironmentPart, HostPart, Part, PartError, TritonPart
+from trihook.deploy.host_part import HostPart
+from trihook.deploy.parts import Part, PartError
 from trihook.deploy.status import Failure
+from trihook.deploy.triton_part import TritonPart
 
 _LOG = logging.getLogger(__name__)
 _DRAIN_SECONDS = 60  # over what the host's own graceful_timeout is by default

@@ -1,0 +1,26 @@
+"""Which services there are in a home, and which models they use."""
+
+from __future__ import annotations
+
+import contextlib
+
+from trihook.deploy.generation import read_generation
+from trihook.deploy.home import Home
+
+
+def service_names(home: Home) -> tuple[str, ...]:
+    """Return the names of all services, sorted."""
+    if not home.services.is_dir():
+        return ()
+    return tuple(sorted(folder.name for folder in home.services.iterdir()))
+
+
+def used_models(home: Home) -> dict[str, tuple[str, ...]]:
+    """Return the names of the services by the ``NAME:VERSION`` that they were deployed with."""
+    used: dict[str, tuple[str, ...]] = {}
+    for name in service_names(home):
+        for folder in (home.services / name / "generations").glob("*"):
+            with contextlib.suppress(FileNotFoundError):  # an update has just removed it
+                for model in read_generation(folder).spec.models:
+                    used[model] = tuple(sorted({*used.get(model, ()), name}))
+    return used
