@@ -7,45 +7,46 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from samples import PICTURES, TEXTS, find_picture
 from stack import free_port, running_stack
 from trihook.client import ScoringClient
+from trihook.deploy import print_line
 
 
-def run_demo(host: str, say: Callable[[str], object]) -> None:
+def run_demo(host: str) -> None:
     """Send every request, and say what was asked, answered and by which model, and how fast."""
     for model in ("efficientnet_lite0", "densenet_onnx"):
         for name in PICTURES:
             uri = f"http://{host}/score/{model}?top=1"
-            say(f"\nPOST {uri}  image/png  {name}")
+            print_line(f"\nPOST {uri}  image/png  {name}")
             reply = ScoringClient(uri).score(find_picture(name).read_bytes(), "image/png")
             note = "; its weights are constant, so it sees nothing" if "dense" in model else ""
-            say(f"  answer  {reply.value['label']} ({reply.value['score']:.2f}){note}")
-            _say_how(reply.model, reply.stages, say)
+            print_line(f"  answer  {reply.value['label']} ({reply.value['score']:.2f}){note}")
+            _say_how(reply.model, reply.stages)
     uri = f"http://{host}/score/bidaf_onnx"
     for text in TEXTS:
         for question in text["questions"]:
-            say(f"\nPOST {uri}  application/json  {question}\n  text    {text['context']}")
+            print_line(f"\nPOST {uri}  application/json  {question}\n  text    {text['context']}")
             reply = ScoringClient(uri).score_json({"context": text["context"], "query": question})
-            say(f"  answer  {reply.value['answer']}")
-            _say_how(reply.model, reply.stages, say)
+            print_line(f"  answer  {reply.value['answer']}")
+            _say_how(reply.model, reply.stages)
 
 
-def _say_how(model: str, stages: dict[str, float], say: Callable[[str], object]) -> None:
+def _say_how(model: str, stages: dict[str, float]) -> None:
     times = ", ".join(f"{stage} {spent:.1f} ms" for stage, spent in stages.items())
-    say(f"  model   {model}\n  time    {times}")
+    print_line(f"  model   {model}\n  time    {times}")
 
 
-def say_curl(host: str, say: Callable[[str], object]) -> None:
+def say_curl(host: str) -> None:
     """Say how to send the same by hand."""
     data = json.dumps({"context": TEXTS[0]["context"], "query": TEXTS[0]["questions"][0]})
-    say(f"\nThe scoring host listens at http://{host}; Ctrl-C ends it. Try:\n")
-    say(f"  curl --data-binary @{find_picture(PICTURES[0])} http://{host}/score/efficientnet_lite0")
-    say(f"  curl -H 'Content-Type: application/json' -d '{data}' http://{host}/score/bidaf_onnx")
-    say(f"  curl http://{host}/v2/health/ready\n")
+    print_line(f"\nThe scoring host listens at http://{host}; Ctrl-C ends it. Try:\n")
+    score, picture = f"http://{host}/score", find_picture(PICTURES[0])
+    print_line(f"  curl --data-binary @{picture} {score}/efficientnet_lite0")
+    print_line(f"  curl -H 'Content-Type: application/json' -d '{data}' {score}/bidaf_onnx")
+    print_line(f"  curl http://{host}/v2/health/ready\n")
 
 
 def main() -> None:
@@ -61,19 +62,13 @@ def main() -> None:
     log = options.repository.parent / "stack.log"
     with running_stack(options.repository, *ports, log) as (host, require_running):
         if not options.serve:
-            run_demo(host, print_line)
+            run_demo(host)
             return
-        say_curl(host, print_line)
+        say_curl(host)
         print_line(f"What they log is in {log}")
         while True:
             require_running()
             time.sleep(0.5)
-
-
-def print_line(line: str) -> None:
-    """Print at once, also into a pipe."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
