@@ -1,0 +1,5 @@
+"""``python -m trihook_bench``."""
+
+from trihook_bench.cli import cli
+
+cli()

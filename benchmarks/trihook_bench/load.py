@@ -1,0 +1,60 @@
+"""The load generator: wrk, one thread a connection, every reply checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("load.lua")
+_TIMEOUT = "30s"
+
+
+class LoadError(Exception):
+    """The load generator is missing, or has ended without a result."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run measured: replies in a time, their latencies, and what was wrong with them.
+
+    ``wrong`` replies have status 200 and not the answer of their request; ``refused`` ones have
+    another status; ``example`` is the first of either.
+    """
+
+    requests: int
+    seconds: float
+    rate: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+    wrong: int = 0
+    refused: int = 0
+    socket_errors: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    example: str = ""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether there were replies, and each was right."""
+        return self.requests > 0 and not (self.wrong or self.refused or self.socket_errors)
+
+
+def run_load(plan: Path, port: int, connections: int, seconds: float) -> Load:
+    """Put a plan's requests to a port of the loopback address for so many seconds.
+
+    Raises :class:`LoadError` if wrk is not installed, or fails.
+    """
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise LoadError("wrk is not installed: apt-get install wrk, or https://github.com/wg/wrk")
+    command = [wrk, f"-t{connections}", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+    command += ["--timeout", _TIMEOUT, "-s", str(SCRIPT), f"http://127.0.0.1:{port}/"]
+    ended = subprocess.run([*command, "--", str(plan)], capture_output=True, text=True, check=False)
+    lines = ended.stdout.strip().splitlines()
+    if ended.returncode or not lines or not lines[-1].startswith("{"):
+        raise LoadError(f"wrk failed: {ended.stderr or ended.stdout}")
+    return Load(**json.loads(lines[-1]))

@@ -1,0 +1,136 @@
+"""Measure systems in turn: every round each of them once, in an order that rotates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trihook_bench.load import Load, run_load
+from trihook_bench.peers import Peer
+from trihook_bench.places import PLANS
+from trihook_bench.plans import write_plan
+from trihook_bench.systems import Backend, Running, StartError, running_system
+from trihook_bench.works import Work
+
+_WARM_SECONDS = 2
+_IDLE_SECONDS = 3.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one system did in one round, at so many connections."""
+
+    work: str
+    connections: int
+    system: str
+    round: int
+    load: Load
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a file."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All samples of a work, what idle systems took of the CPU, and what did not start."""
+
+    samples: list[Sample]
+    idle: dict[str, float]
+    absent: dict[str, str]
+
+
+def measure(
+    work: Work,
+    peers: Sequence[Peer],
+    backend: Backend,
+    rounds: int,
+    seconds: float,
+    connections: Sequence[int],
+    say: Say,
+) -> Measured:
+    """Measure one work on all systems, which run side by side meanwhile.
+
+    What does not start is left out. ``say`` is told of each sample.
+    """
+    cases = work.make(backend.repository)
+    with ExitStack() as ending:
+        running, absent = _start(work, peers, backend, ending, say)
+        plans = {
+            name: write_plan(PLANS / work.name / name, work, cases, system.peer.targets[work.name])
+            for name, system in running.items()
+        }
+        for name, system in running.items():
+            run_load(plans[name], system.port, max(connections), _WARM_SECONDS)
+        idle = _measure_idle(running)
+        samples = []
+        for sample in _rounds(work, running, plans, rounds, seconds, connections):
+            say(_describe(sample))
+            samples.append(sample)
+    return Measured(samples, idle, absent)
+
+
+def rotated(names: Sequence[str], by: int) -> list[str]:
+    """Return the names, beginning further on by so many places."""
+    start = by % len(names) if names else 0
+    return [*names[start:], *names[:start]]
+
+
+def _start(
+    work: Work, peers: Sequence[Peer], backend: Backend, ending: ExitStack, say: Say
+) -> tuple[dict[str, Running], dict[str, str]]:
+    running, absent = {}, {}
+    for peer in peers:
+        if work.name not in peer.works:
+            continue
+        try:
+            running[peer.name] = ending.enter_context(running_system(peer, work.name, backend))
+        except (StartError, OSError) as exc:
+            absent[peer.name] = str(exc)
+            say(f"{peer.name} does not start: {exc}")
+    return running, absent
+
+
+def _measure_idle(running: dict[str, Running]) -> dict[str, float]:
+    """Return the CPU seconds that each system takes in a second without requests."""
+    before = {name: system.cpu_seconds() for name, system in running.items()}
+    time.sleep(_IDLE_SECONDS)
+    return {
+        name: (system.cpu_seconds() - before[name]) / _IDLE_SECONDS
+        for name, system in running.items()
+    }
+
+
+def _rounds(
+    work: Work,
+    running: dict[str, Running],
+    plans: dict[str, Path],
+    rounds: int,
+    seconds: float,
+    connections: Sequence[int],
+) -> Iterator[Sample]:
+    for number in range(rounds):
+        for count in connections:
+            for name in rotated(list(running), number):
+                load = run_load(plans[name], running[name].port, count, seconds)
+                yield Sample(work.name, count, name, number, load)
+
+
+def _describe(sample: Sample) -> str:
+    load = sample.load
+    line = (
+        f"{sample.work}@{sample.connections} round {sample.round + 1} {sample.system:18} "
+        f"{load.rate:9,.0f}/s  p50 {load.p50_ms:.2f} ms  p99 {load.p99_ms:.2f} ms"
+    )
+    if load.is_valid:
+        return line
+    return (
+        f"{line}  INVALID: {load.wrong} wrong, {load.refused} refused, "
+        f"{load.socket_errors} socket errors; first: {load.example}"
+    )
