@@ -2,6 +2,7 @@
 # make serve   the same servers, kept running
 # make test    all tests, on a real Triton
 # make lint    style and types
+# make bench   trihook beside other hosts, some 40 minutes; make bench-quick takes a few
 
 # the wheel of the embedded Triton needs numpy 1, which has no wheels beyond Python 3.12
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
@@ -12,9 +13,10 @@ BIN := $(VENV)/bin
 PLUGINS := plugins/trihook-nltk plugins/trihook-pillow
 EXAMPLES := examples/bidaf examples/densenet
 REPOSITORY := build/models/triton
+BENCH := build/bench/env/harness
 METADATA := setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg examples/*/setup.cfg)
 
-.PHONY: demo serve test lint clean
+.PHONY: demo serve test lint bench bench-quick clean
 
 demo: $(REPOSITORY)/.built
 	$(BIN)/python examples/demo.py $(REPOSITORY)
@@ -30,6 +32,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench bench-quick: $(BENCH)/.installed
+	@command -v wrk >/dev/null || { echo "wrk is missing: apt-get install wrk" >&2; exit 1; }
+	PYTHONPATH=benchmarks $(BENCH)/bin/python -m trihook_bench $(if $(filter bench,$@),full,quick)
+
 clean:
 	rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache
 
@@ -40,6 +46,15 @@ $(VENV)/.run: $(METADATA)
 	$(BIN)/python -m pip install -qq -e '.[triton]' $(PLUGINS:%=-e %) $(EXAMPLES:%=-e '%[build]')
 	@# for its photographs alone, which need none of what its code needs
 	$(BIN)/python -m pip install -qq --no-deps scikit-image
+	touch $@
+
+$(BENCH)/.installed: $(METADATA) benchmarks/requirements.txt
+	@echo "installing into $(BENCH), which takes a minute or two"
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install -qq --upgrade pip
+	$(BENCH)/bin/python -m pip install -qq -e '.[triton]' $(PLUGINS:%=-e %) $(EXAMPLES:%=-e '%[build]') \
+		-r benchmarks/requirements.txt
+	$(BENCH)/bin/python -m pip install -qq --no-deps scikit-image
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -21,10 +21,13 @@ _TOLERANCE = 1e-3
 _KINDS = {"float32": "FP32", "object": "BYTES"}
 
 
-def write_plan(folder: Path, work: Work, cases: list[Case], target: Target) -> Path:
+def write_plan(
+    folder: Path, work: Work, cases: list[Case], target: Target, nonces: int = NONCES
+) -> Path:
     """Write the plan of one work for one system into ``folder``; return the Lua file.
 
-    The folder holds each case's body, cut in two where a nonce goes.
+    The folder holds each case's body, cut in two where a nonce goes. Each thread of the load
+    generator makes ``nonces`` requests in advance, and sends them again and again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     blocks = []
@@ -33,9 +36,10 @@ def write_plan(folder: Path, work: Work, cases: list[Case], target: Target) -> P
         build = _tensor_case if target.body == "tensor" else _plain_case
         fields, headers = build(stem, work, case, target)
         blocks.append(f"{{headers = {_table(headers)}, {', '.join(_pairs(fields))}}},")
-    nonces = NONCES if work.nonce else 0
     file = folder / "plan.lua"
-    opening = f"return {{path = {_quote(target.path)}, nonces = {nonces}, cases = {{"
+    opening = (
+        f"return {{path = {_quote(target.path)}, nonces = {nonces if work.nonce else 0}, cases = {{"
+    )
     file.write_text("\n".join([opening, *blocks, "}}\n"]))
     return file
 

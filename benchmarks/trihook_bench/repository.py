@@ -20,12 +20,17 @@ MAX_BATCH = 32
 _INSTANCES = "instance_group { count: 2 kind: KIND_CPU }\n"
 _THREADS = 'parameters { key: "intra_op_thread_count" value { string_value: "1" } }\n'
 _ONE_BY_ONE = 'backend: "onnxruntime"\n'
-_VECTOR = f"""\
+_DOUBLING = """\
 backend: "onnxruntime"
-max_batch_size: {MAX_BATCH}
-input {{ name: "x" data_type: TYPE_FP32 dims: [ {WIDTH} ] }}
-output {{ name: "y" data_type: TYPE_FP32 dims: [ {WIDTH} ] }}
-dynamic_batching {{ }}
+max_batch_size: %(batch)d
+input { name: "x" data_type: TYPE_FP32 dims: [ %(width)d ] }
+output { name: "y" data_type: TYPE_FP32 dims: [ %(width)d ] }
+dynamic_batching { }
+"""
+_IDLE = """\
+class TritonPythonModel:
+    def execute(self, requests):
+        raise NotImplementedError
 """
 _BUILDERS = {
     "trihook_densenet.build": ("efficientnet_lite0", "densenet_onnx"),
@@ -45,25 +50,38 @@ def build_repository(folder: Path) -> Path:
     config = folder / "efficientnet_lite0" / "config.pbtxt"
     if "instance_group" not in config.read_text():
         _complete(config.parent, config.read_text())
-    add_vector(folder)
+    add_doubling(folder, "vector", WIDTH)
+    add_doubling(folder, "wide", -1)
     return folder
 
 
-def add_vector(folder: Path, name: str = "vector") -> None:
-    """Write a model that answers ``y = 2 x`` to FP32 vectors of 8."""
+def add_doubling(folder: Path, name: str, width: int) -> None:
+    """Write a model that answers ``y = 2 x`` to FP32 vectors; a width of -1 takes any."""
     file = folder / name / "1" / "model.onnx"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(_doubling_model().SerializeToString(deterministic=True))
-    _complete(folder / name, _VECTOR)
+    file.write_bytes(_doubling_model(width).SerializeToString(deterministic=True))
+    _complete(folder / name, _DOUBLING % {"batch": MAX_BATCH, "width": width})
+
+
+def add_idle(folder: Path, name: str) -> None:
+    """Write a model with the same tensors that takes little to load, and is never asked."""
+    file = folder / name / "1" / "model.py"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(_IDLE)
+    config = _DOUBLING % {"batch": MAX_BATCH, "width": WIDTH}
+    instance = _INSTANCES.replace("2", "1")
+    (folder / name / "config.pbtxt").write_text(config.replace("onnxruntime", "python") + instance)
 
 
 def _complete(model: Path, config: str) -> None:
     (model / "config.pbtxt").write_text(config + _INSTANCES + _THREADS)
 
 
-def _doubling_model() -> onnx.ModelProto:
+def _doubling_model(width: int) -> onnx.ModelProto:
     x, y = (
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", WIDTH])
+        helper.make_tensor_value_info(
+            name, onnx.TensorProto.FLOAT, ["N", "W" if width < 0 else width]
+        )
         for name in ("x", "y")
     )
     two = numpy_helper.from_array(np.array(2, np.float32), "two")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +35,15 @@ class Sample:
     def as_json(self) -> dict[str, Any]:
         """Return it for a file."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to put to which port, at how many connections."""
+
+    plan: Path
+    port: int
+    connections: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,18 @@ def measure(
             say(_describe(sample))
             samples.append(sample)
     return Measured(samples, idle, absent)
+
+
+def interleave(runs: Mapping[str, Run], rounds: int, seconds: float) -> dict[str, list[Load]]:
+    """Make all runs once a round, after a second each to warm up; return each one's loads."""
+    for run in runs.values():
+        run_load(run.plan, run.port, run.connections, 1)
+    loads: dict[str, list[Load]] = {name: [] for name in runs}
+    for number in range(rounds):
+        for name in rotated(list(runs), number):
+            run = runs[name]
+            loads[name].append(run_load(run.plan, run.port, run.connections, seconds))
+    return loads
 
 
 def rotated(names: Sequence[str], by: int) -> list[str]:

@@ -54,10 +54,9 @@ class Backend:
 
 
 @contextmanager
-def running_triton(repository: Path) -> Iterator[Backend]:
+def running_triton(repository: Path, log: Path = LOGS / "triton.log") -> Iterator[Backend]:
     """Run Triton, with HTTP and gRPC, until the block ends."""
-    LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / "triton.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     with LocalTriton(repository, http_port=0, grpc_port=0, log_file=log) as triton:
         ports = triton.options
@@ -72,7 +71,7 @@ def running_system(peer: Peer, work: str, backend: Backend) -> Iterator[Running]
         return
     port = free_port()
     values = _placeholders(peer, work, port, backend)
-    environment = {**_clean_environment(), **_fill(peer.environment, values)}
+    environment = {**inherited(), **_fill(peer.environment, values)}
     log = LOGS / f"{peer.name}-{work}.log"
     with ExitStack() as ending:
         output = ending.enter_context(log.open("wb"))
@@ -162,7 +161,7 @@ def _placeholders(peer: Peer, work: str, port: int, backend: Backend) -> dict[st
     }
 
 
-def _clean_environment() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """Return our environment without settings of the systems' own."""
     mine = ("TRIHOOK_", "PYTHON", "VIRTUAL_ENV", "AZUREML_", "AML_", "GUNICORN_")
     return {name: value for name, value in os.environ.items() if not name.startswith(mine)}

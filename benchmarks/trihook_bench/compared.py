@@ -1,0 +1,112 @@
+"""The report's part on the comparison: targets, tables, systems, machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from trihook_bench.results import OURS, SERIAL, Cell, read_cells
+from trihook_bench.tables import number, picture, spread, table
+from trihook_bench.targets import judge
+
+Record: TypeAlias = "Mapping[str, Any]"
+
+_QUANTITIES = {"rate": "rate", "p50_ms": "median latency"}
+
+
+def describe_comparison(record: Record) -> Iterator[str]:
+    """Yield the parts of the report, from a ``comparison.json``."""
+    cells = read_cells(record)
+    yield from _warn(cells, record)
+    yield "## Targets\n\n" + _targets(cells)
+    yield f"## Requests a second\n\n{picture('rates')}{_by_system(cells, record, _rate)}"
+    yield "## Latency, median and 99th percentile\n\n" + _by_system(cells, record, _latency)
+    yield f"## trihook against each, ratio of rates\n\n{_by_system(cells, record, _ratio)}"
+    yield "## The systems\n\n" + _systems(record)
+    yield "## The machine\n\n" + _machine(record)
+
+
+def _warn(cells: list[Cell], record: Record) -> Iterator[str]:
+    for cell in cells:
+        for name, runs in cell.rounds.items():
+            bad = [load for load in runs if not load.is_valid]
+            if bad:
+                yield (
+                    f"> **INVALID: {cell.name}, {record['systems'][name]['title']}**: "
+                    f"{sum(r.wrong for r in bad)} wrong, {sum(r.refused for r in bad)} refused, "
+                    f"{sum(r.socket_errors for r in bad)} socket errors of "
+                    f"{sum(r.requests for r in bad)}. First: `{bad[0].example[:120]}`"
+                )
+    for work, absent in record["absent"].items():
+        for name in absent:
+            yield f"> **{record['systems'][name]['title']} did not start** for {work}."
+    if record["not_installed"]:
+        yield f"> Not installed, and so not measured: {', '.join(record['not_installed'])}."
+
+
+def _targets(cells: list[Cell]) -> str:
+    rows = [
+        (
+            verdict.goal.cell,
+            f"{_QUANTITIES[verdict.goal.field]}, trihook / {verdict.goal.against}",
+            f"{verdict.goal.is_met_by} {verdict.goal.bound:g}",
+            spread(verdict.ratio),
+            str(verdict),
+        )
+        for verdict in judge(cells)
+    ]
+    return table(["cell", "ratio", "target", "measured", ""], rows, texts=2)
+
+
+def _by_system(cells: list[Cell], record: Record, write: Callable[[Cell, str], str]) -> str:
+    names = {name: system["title"] for name, system in record["systems"].items()}
+    if write is not _latency:
+        names[SERIAL] = "serial ceiling: bare Flask, then Triton alone"
+    rows = [(title, *(write(cell, name) for cell in cells)) for name, title in names.items()]
+    return table(["", *(cell.name for cell in cells)], rows)
+
+
+def _rate(cell: Cell, system: str) -> str:
+    if system == SERIAL:
+        rates = cell.rates(SERIAL)
+        return number(sorted(rates)[len(rates) // 2]) if rates else "-"
+    if system not in cell.rounds:
+        return "-"
+    return spread(cell.spread(system)) if cell.is_valid(system) else "**INVALID**"
+
+
+def _latency(cell: Cell, system: str) -> str:
+    if system not in cell.rounds:
+        return "-"
+    if not cell.is_valid(system):
+        return "**INVALID**"
+    middle, late = (cell.spread(system, field).median for field in ("p50_ms", "p99_ms"))
+    return f"{number(middle)} / {number(late)} ms"
+
+
+def _ratio(cell: Cell, system: str) -> str:
+    return "1" if system == OURS else spread(cell.ratio(system))
+
+
+def _systems(record: Record) -> str:
+    rows = []
+    for name, system in record["systems"].items():
+        package = f"{system['package']} {system['version']}".strip() or "-"
+        shares = [work[name] for work in record["idle"].values() if name in work]
+        idle = f"{max(shares):.3f}" if shares else "-"
+        rows.append((system["title"], package, system["settings"], idle))
+    return table(["", "package", "how it is set up", "CPU when idle, s/s"], rows, texts=3)
+
+
+def _machine(record: Record) -> str:
+    machine = record["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    loads = ", ".join(map(str, machine["load_average"]))
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB",
+        f"Linux {machine['kernel']}; load average before: {loads}",
+        f"Python {machine['python']}; {versions}",
+        f"{record['rounds']} rounds of {record['seconds']:g} s",
+        "load generator, hosts and Triton share the cores",
+    ]
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,134 @@
+"""The report's sections on trihook alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Any, TypeAlias
+
+from trihook_bench.load import Load
+from trihook_bench.memory import FLAT_MB_A_MINUTE
+from trihook_bench.results import Spread
+from trihook_bench.tables import number, picture, spread, table
+
+Record: TypeAlias = "Mapping[str, Any]"
+
+IDLE_MB = 90
+FIRST_ANSWER_SECONDS = 2
+ALIVE_P99_MS = 50
+UNUSED_COST = 0.10
+
+
+def _growth(record: Record) -> str:
+    parts = ["## As work grows"]
+    titles = {
+        "items": "Vectors in a request, at 4 connections",
+        "connections": "Connections",
+        "models": "Models loaded, one of them used, at 1 connection",
+        "plugins": "Plugins installed that take nothing, at 1 connection",
+        "bytes": "Bytes in a request's JSON, and about as many in the reply, at 2 connections",
+    }
+    for name, title in titles.items():
+        loads = {count: [Load(**run) for run in runs] for count, runs in record[name].items()}
+        parts.append(f"### {title}\n\n{picture(name)}{_grown(name, loads)}")
+        if name in ("models", "plugins"):
+            parts.append(_judge_unused(loads))
+    return "\n\n".join(parts)
+
+
+def _grown(name: str, loads: Mapping[str, list[Load]]) -> str:
+    rows = []
+    for count, runs in loads.items():
+        valid = all(run.is_valid for run in runs)
+        rate = Spread.of(run.rate for run in runs)
+        row = [f"{int(count):,}", spread(rate) if valid else "**INVALID**"]
+        if name == "items":
+            row.append(number(1e6 / (rate.median * int(count))))
+        row.append(number(median(run.p50_ms for run in runs)))
+        rows.append(row)
+    per_item = ["µs a vector"] if name == "items" else []
+    return table(["", "requests/s", *per_item, "median ms"], rows, texts=0)
+
+
+def _judge_unused(loads: Mapping[str, list[Load]]) -> str:
+    """Compare the most with the least, by round."""
+    fewest, *_, most = loads.values()
+    costs = (a.rate / b.rate - 1 for a, b in zip(fewest, most, strict=True))
+    cost = Spread.of(costs)
+    verdict = "met" if cost.median <= UNUSED_COST else "**missed**"
+    return (
+        f"A request costs {cost.median:+.1%} ({cost.least:+.1%}…{cost.greatest:+.1%}) with the "
+        f"most of them; the target is at most {UNUSED_COST:.0%}: {verdict}."
+    )
+
+
+def _memory(record: Record) -> str:
+    idle = ", ".join(f"{mb:.1f} MB" for mb in record["idle_mb"])
+    slopes = ", ".join(f"{slope:+.2f}" for slope in record["slopes_mb_a_minute"])
+    flat = max(record["slopes_mb_a_minute"]) <= FLAT_MB_A_MINUTE
+    ends = ", ".join(f"{series[-1]:.1f} MB" for series in record["workers_mb"])
+    validity = "" if record["valid"] else " **INVALID: wrong answers, or a worker was replaced.**"
+    return (
+        f"## Memory\n\n{picture('memory')}Each worker, idle, with the plugins of the examples: "
+        f"{idle}; the target is at most {IDLE_MB} MB: "
+        f"{'met' if max(record['idle_mb']) <= IDLE_MB else '**missed**'}. "
+        f"During {record['minutes']:g} minutes of mixed load ({record['requests']:,} requests) "
+        f"the second half grew by {slopes} MB a minute, to {ends}: "
+        f"{'flat' if flat else '**not flat**'}.{validity}"
+    )
+
+
+def _start(record: Record) -> str:
+    met = record["max"] <= FIRST_ANSWER_SECONDS
+    return (
+        f"## First answer\n\n`trihook serve` answered its first request "
+        f"{record['median']:.2f} s after its process began (median of {len(record['seconds'])}; "
+        f"at most {record['max']:.2f} s), with Triton ready; the target is "
+        f"{FIRST_ANSWER_SECONDS} s: {'met' if met else '**missed**'}."
+    )
+
+
+def _liveness(record: Record) -> str:
+    rows = [
+        (name, *(number(record[name][field]) for field in ("count", "p50_ms", "p99_ms", "max_ms")))
+        for name in ("idle", "busy")
+    ]
+    met = record["busy"]["p99_ms"] <= ALIVE_P99_MS and not record["failed"]
+    validity = "" if record["valid"] else " **INVALID: some photographs were not answered right.**"
+    return (
+        "## Liveness under load\n\n`GET /v2/health/live` every 10 ms, while 8 clients post "
+        f"photographs of 12 megapixels ({record['bytes'] / 1e6:.1f} MB; "
+        f"{record['photographs']:.1f} a second are scored). The target is a 99th percentile of "
+        f"{ALIVE_P99_MS} ms: {'met' if met else '**missed**'}; {record['failed']} failed."
+        f"{validity}\n\n"
+        + table(["", "asked", "median ms", "99th percentile ms", "longest ms"], rows)
+    )
+
+
+def _batches(record: Record) -> str:
+    rows = [
+        (
+            count,
+            number(entry["rate"]) if entry["valid"] else "**INVALID**",
+            f"{entry['request_batch']:.2f}",
+            f"{entry['execution_batch']:.2f}",
+        )
+        for count, entry in record.items()
+    ]
+    met = record["1"]["request_batch"] == 1
+    head = ["connections", "requests/s", "vectors in one request", "vectors in one execution"]
+    return (
+        f"## Batches that Triton saw\n\n{picture('batches')}The first is how many vectors "
+        "trihook sent in one inference request, the second what Triton's own batcher made of "
+        f"them. With one caller the first must be 1: {'met' if met else '**missed**'}.\n\n"
+        + table(head, rows, texts=0)
+    )
+
+
+SECTIONS: dict[str, Callable[[Record], str]] = {
+    "batches": _batches,
+    "growth": _growth,
+    "memory": _memory,
+    "start": _start,
+    "liveness": _liveness,
+}
