@@ -24,7 +24,7 @@ from trihook_bench.systems import Backend, running_triton
 from trihook_bench.works import WORKS
 
 _ROUNDS = click.IntRange(1)
-_SECONDS = click.FloatRange(1)
+_SECONDS = click.IntRange(1)  # wrk knows no fractions
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 to_folder = click.option(
@@ -33,7 +33,7 @@ to_folder = click.option(
 in_rounds = click.option("--rounds", default=5, show_default=True, type=_ROUNDS)
 
 
-def each_for(seconds: float) -> Callable[[Any], Any]:
+def each_for(seconds: int) -> Callable[[Any], Any]:
     """Return the option that says how long a run takes."""
     return click.option("--seconds", default=seconds, show_default=True, type=_SECONDS)
 
