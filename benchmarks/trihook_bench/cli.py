@@ -130,6 +130,7 @@ def report(results: Path, file: Path) -> None:
 @click.option("--minutes", default=10.0, show_default=True, help="How long memory is watched.")
 def full(context: click.Context, minutes: float) -> None:
     """Install everything, measure everything, write the report."""
+    _clear(RESULTS)
     context.invoke(setup)
     context.invoke(compare, out=RESULTS)
     for command in (batches, growth, start, liveness):
@@ -141,12 +142,16 @@ def full(context: click.Context, minutes: float) -> None:
 @cli.command()
 def quick() -> None:
     """Take a quick look: the vector and one picture cell, with whatever is installed."""
+    _clear(QUICK)
     peers = [*find_peers().values()]
     compare_all(("vector", "efficientnet"), peers, 3, 1, (), QUICK)
-    for path in QUICK.glob("*.json"):
-        if path.name != "comparison.json":
-            path.unlink()
     click.echo(write_report(QUICK, QUICK / "RESULTS.md"))
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run measured, so that a report never mixes two."""
+    for path in (*folder.glob("*.json"), *folder.glob("*.svg")):
+        path.unlink()
 
 
 def _choose(systems: tuple[str, ...]) -> list[Peer]:

@@ -27,7 +27,7 @@ def compare_all(
     connections: Sequence[int],
     out: Path,
 ) -> None:
-    """Measure each work on all systems that are installed; write ``comparison.json``."""
+    """Measure each work on all systems that are installed; write ``comparison.json``, after each."""
     installed = [peer for peer in peers if is_installed(peer)]
     record: dict[str, Any] = {
         "machine": describe_machine(),
@@ -47,7 +47,7 @@ def compare_all(
             record["idle"][name] = measured.idle
             record["absent"][name] = measured.absent
             record["samples"] += [sample.as_json() for sample in measured.samples]
-    write_json(out / "comparison.json", record)
+            write_json(out / "comparison.json", record)
 
 
 def write_json(path: Path, value: object) -> None:

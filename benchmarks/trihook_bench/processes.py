@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def members(session: int) -> list[int]:
-    """Return the processes of a session that still run."""
-    found = ((int(entry.name), _stat(entry)) for entry in Path("/proc").glob("[0-9]*"))
-    return [pid for pid, stat in found if stat and int(stat[3]) == session and stat[0] != "Z"]
+def members(*sessions: int) -> list[int]:
+    """Return the processes of some sessions that still run."""
+    return [pid for pid, stat in _all() if int(stat[3]) in sessions and stat[0] != "Z"]
 
 
-def cpu_seconds(session: int) -> float:
-    """Return the CPU time, of user and system, that a session's processes have taken."""
-    stats = (_stat(Path(f"/proc/{pid}")) for pid in members(session))
-    return sum(int(stat[11]) + int(stat[12]) for stat in stats if stat) / _TICK
+def cpu_seconds(*sessions: int) -> float:
+    """Return the CPU time, of user and system, that the sessions' processes have taken."""
+    taken = (int(stat[11]) + int(stat[12]) for _, stat in _all() if int(stat[3]) in sessions)
+    return sum(taken) / _TICK
 
 
 def children(pid: int) -> list[int]:
     """Return the processes that a process has started and that still run."""
-    found = ((int(entry.name), _stat(entry)) for entry in Path("/proc").glob("[0-9]*"))
-    return sorted(child for child, stat in found if stat and int(stat[1]) == pid)
+    return sorted(child for child, stat in _all() if int(stat[1]) == pid)
 
 
 def resident_mb(pid: int) -> float:
@@ -34,6 +33,13 @@ def resident_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return int(pages) * _PAGE / 1e6
+
+
+def _all() -> Iterator[tuple[int, list[str]]]:
+    """Yield every process and its fields."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        if stat := _stat(entry):
+            yield int(entry.name), stat
 
 
 def _stat(entry: Path) -> list[str]:

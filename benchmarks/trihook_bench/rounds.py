@@ -13,7 +13,7 @@ from trihook_bench.load import Load, run_load
 from trihook_bench.peers import Peer
 from trihook_bench.places import PLANS
 from trihook_bench.plans import write_plan
-from trihook_bench.systems import Backend, Running, StartError, running_system
+from trihook_bench.systems import Backend, Running, StartError, running_system, settle
 from trihook_bench.works import Work
 
 _WARM_SECONDS = 2
@@ -77,9 +77,10 @@ def measure(
         }
         for name, system in running.items():
             run_load(plans[name], system.port, max(connections), _WARM_SECONDS)
+            settle(backend.session, *system.sessions)
         idle = _measure_idle(running)
         samples = []
-        for sample in _rounds(work, running, plans, rounds, seconds, connections):
+        for sample in _rounds(work, running, plans, backend, rounds, seconds, connections):
             say(_describe(sample))
             samples.append(sample)
     return Measured(samples, idle, absent)
@@ -132,6 +133,7 @@ def _rounds(
     work: Work,
     running: dict[str, Running],
     plans: dict[str, Path],
+    backend: Backend,
     rounds: int,
     seconds: float,
     connections: Sequence[int],
@@ -140,6 +142,7 @@ def _rounds(
         for count in connections:
             for name in rotated(list(running), number):
                 load = run_load(plans[name], running[name].port, count, seconds)
+                settle(backend.session, *running[name].sessions)
                 yield Sample(work.name, count, name, number, load)
 
 

@@ -24,6 +24,9 @@ from trihook_bench.places import LOGS
 WORKERS = 2
 _PATIENCE = 120.0
 _GRACE = 10.0
+_SETTLE_SECONDS = 5.0
+_LOOK_SECONDS = 0.1
+_REST = 0.1  # of a core
 
 
 class StartError(Exception):
@@ -40,7 +43,7 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that its processes have taken so far."""
-        return sum(map(processes.cpu_seconds, self.sessions))
+        return processes.cpu_seconds(*self.sessions)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Backend:
     http: int
     grpc: int
     repository: Path
-    pid: int
+    session: int
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def running_triton(repository: Path, log: Path = LOGS / "triton.log") -> Iterato
     log.unlink(missing_ok=True)
     with LocalTriton(repository, http_port=0, grpc_port=0, log_file=log) as triton:
         ports = triton.options
-        yield Backend(ports.http_port, ports.grpc_port or 0, repository, triton.pid or 0)
+        yield Backend(ports.http_port, ports.grpc_port or 0, repository, os.getsid(triton.pid or 0))
 
 
 @contextmanager
@@ -116,6 +119,16 @@ def wait_until_ready(
             tail = log.read_text(errors="replace")[-2000:]
             raise StartError(f"{'it ended' if ended else 'it does not answer'}; {log}:\n{tail}")
         time.sleep(0.05)
+
+
+def settle(*sessions: int) -> None:
+    """Return once the sessions' processes rest: what a load left unanswered is worked off."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    before, rests = processes.cpu_seconds(*sessions), False
+    while not rests and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        now = processes.cpu_seconds(*sessions)
+        rests, before = now - before <= _REST * _LOOK_SECONDS, now
 
 
 def free_port() -> int:
