@@ -21,8 +21,9 @@ from trihook import (
     hookimpl,
     hookspecs,
 )
+from trihook.calls import HookCall
 from trihook.defaults import Defaults
-from trihook.hooks import HookCall, Hooks
+from trihook.hooks import Hooks
 from trihook.testing import make_model, make_request
 
 MODEL = make_model(inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])

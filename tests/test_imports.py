@@ -16,10 +16,13 @@ LAYERS = {
     "errors": set(),
     "deadline": set(),
     "types": set(),
-    "hookspecs": {"types"},
+    "marks": {"types"},
+    "hookspecs": {"types", "marks"},
     "trihook": {"errors", "types", "hookspecs"},
     "triton": {"errors", "types", "deadline"},
-    "hooks": {"errors", "types"},
+    "calls": set(),
+    "chains": {"types", "marks", "calls"},
+    "hooks": {"errors", "types", "calls", "chains"},
     "replies": {"errors", "types"},
     "runtime": {"deadline"},
     "plugins": {"errors", "hookspecs", "hooks"},
@@ -29,7 +32,8 @@ LAYERS = {
 }
 LAYERS["outcome"] = {"errors", "types", "triton"}
 LAYERS["pipeline"] = {
-    "errors", "types", "deadline", "hooks", "outcome", "plugins", "replies", "runtime", "triton",
+    "errors", "types", "calls", "deadline", "hooks", "outcome", "plugins", "replies", "runtime",
+    "triton",
 }  # fmt: skip
 LAYERS["service"] = LAYERS["pipeline"] | {"config", "defaults", "pipeline"}
 LAYERS["host"] = LAYERS["service"] | {"service"}

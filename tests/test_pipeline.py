@@ -436,8 +436,14 @@ def test_a_wrapper_that_hangs_afterwards_is_blamed(threads, end):
     assert _late(_harness(Wrapper, runtime=threads), [1.0]).plugin == "Wrapper"
 
 
+class NotQuick:
+    @hookimpl
+    def preprocess(self, item):
+        return {"x": item.data}
+
+
 def test_waiting_for_a_thread_is_blamed_on_nobody(threads, end):
-    harness = _harness(runtime=threads)
+    harness = _harness(NotQuick, runtime=threads)
     harness.score(make_request([1.0]))
     stuck = threading.Thread(
         target=lambda: threads.run_hooks(lambda _: end.wait(5), [1], Deadline())
@@ -447,7 +453,7 @@ def test_waiting_for_a_thread_is_blamed_on_nobody(threads, end):
     end.set()
     stuck.join()
     assert error.plugin == ""
-    assert error.message == "waiting for a free thread took too long in select_model"
+    assert error.message == "waiting for a free thread took too long in preprocess"
 
 
 def test_a_hook_that_is_done_is_not_blamed_for_the_wait_of_others():
@@ -458,7 +464,7 @@ def test_a_hook_that_is_done_is_not_blamed_for_the_wait_of_others():
             function(work[0])
             raise TimeoutError
 
-    error = _late(_harness(runtime=OutOfThreads()), [1.0], [2.0])
+    error = _late(_harness(NotQuick, runtime=OutOfThreads()), [1.0], [2.0])
     assert (error.plugin, error.stage) == ("", "preprocess")
 
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pluggy
 import pytest
 from trihook import Item, PluginError, hookimpl
+from trihook.calls import HookCall
 from trihook.defaults import Defaults
-from trihook.hooks import HookCall
 from trihook.plugins import CORE, load_plugins
 from trihook.testing import make_model, make_request
 

@@ -116,4 +116,6 @@ def test_threads_and_descriptors_return_to_where_they_were():
     deadline = time.monotonic() + 5
     while _resources()[0] > before[0] and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert _resources() == before
+    threads, descriptors = _resources()
+    assert threads <= before[0]  # those of earlier tests may end meanwhile
+    assert descriptors == before[1]

@@ -65,9 +65,16 @@ class _Table(BaseModel):
 class ModelSettings(_Table):
     """What ``[models.NAME]`` says of one model.
 
-    ``options`` override the ``parameters`` of the model's ``config.pbtxt``; plugins read them.
+    ``max_batch`` is how many rows an inference may have, where that is to be fewer than the model
+    allows. ``concurrency`` is how many inferences a worker may have under way, chosen from the
+    model's instances where it is not given. An inference that is not full waits for
+    ``max_delay`` seconds. ``options`` override the ``parameters`` of the model's
+    ``config.pbtxt``; plugins read them.
     """
 
+    max_batch: int | None = Field(default=None, ge=1)
+    concurrency: int | None = Field(default=None, ge=1)
+    max_delay: float = Field(default=0.0, ge=0, le=10)
     options: dict[str, OptionValue] = Field(default_factory=dict)
 
 
@@ -79,9 +86,11 @@ class Settings(_Table):
     A request has ``timeout`` to be answered (0: no limit) and its body may hold
     ``max_body_bytes`` and ``max_items``; a worker takes ``max_requests`` at a time and runs
     hooks in ``hook_threads`` native threads. ``refresh_interval`` is how old the metadata of a
-    model in use may get. ``default_model`` scores what names no model. ``load_plugins``, where
-    given, are the only plugins loaded, ``block_plugins`` are not; ``skip_broken_plugins`` serves
-    without those that cannot be loaded. ``options`` are for every model, ``models`` for one.
+    model in use may get. ``max_queue`` bounds the items that wait for one model in a worker;
+    ``share_batches`` lets items of several requests share an inference. ``default_model`` scores
+    what names no model. ``load_plugins``, where given, are the only plugins loaded,
+    ``block_plugins`` are not; ``skip_broken_plugins`` serves without those that cannot be loaded.
+    ``options`` are for every model, ``models`` for one.
     ``home`` is the folder of registered models and local services, ``$XDG_DATA_HOME/trihook``
     where it is empty.
     """
@@ -98,6 +107,8 @@ class Settings(_Table):
     max_requests: int = Field(256, ge=1)
     hook_threads: int = Field(4, ge=1)
     refresh_interval: float = Field(10.0, gt=0)
+    max_queue: int = Field(1024, ge=1)
+    share_batches: bool = True
     default_model: str = ""
     load_plugins: Names | None = None
     block_plugins: Names = ()

@@ -18,7 +18,7 @@ from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 from trihook.deadline import Deadline
 from trihook.errors import ScoringError, TritonUnavailableError
 from trihook.triton.client import TritonClient
-from trihook.triton.connections import Answer
+from trihook.triton.connections import Answer, Buffer
 from trihook.triton.dtypes import BF16, DTYPES, Array, cast
 from trihook.types import Model, TensorSpec
 
@@ -47,7 +47,7 @@ class FakeTriton(TritonClient):
         self,
         method: str,
         path: str,
-        body: bytes = b"",
+        body: Sequence[Buffer] = (),
         headers: Mapping[str, str] | None = None,
         deadline: Deadline | None = None,
     ) -> Answer:
@@ -71,7 +71,9 @@ class FakeTriton(TritonClient):
         if model is None or version not in (None, *model.versions):
             return _json({"error": "unknown model"}, 404)
         if action == "infer":
-            return self._answer_inference(model, version or model.version, body, headers or {})
+            return self._answer_inference(
+                model, version or model.version, b"".join(body), headers or {}
+            )
         return _json(_config(model) if action == "config" else _metadata(model))
 
     def _answer_inference(

@@ -20,7 +20,8 @@ caching, timing or language detection.
 
 Hooks run in several native threads at a time. Keep what belongs to a request in
 ``item.state`` or ``request.state``, which one thread at a time touches; everything else that a
-hook is given is shared and must not be changed.
+hook is given is shared and must not be changed. ``@hookimpl(models=…, quick_below=…)`` spares
+the core to ask in vain and to hand over what is quick: see :class:`~trihook.marks.HookimplMarker`.
 
 To refuse an item raise :class:`~trihook.PayloadError`, :class:`~trihook.PayloadTooLargeError`
 or :class:`~trihook.UnsupportedMediaTypeError`, saying what was wrong; for an option that cannot
@@ -34,6 +35,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
+
+from trihook.marks import HookimplMarker
 
 if TYPE_CHECKING:
     from trihook.types import (
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
 PROJECT = "trihook"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
+hookimpl = HookimplMarker(PROJECT)
 
 
 @hookspec(firstresult=True)

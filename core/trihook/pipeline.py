@@ -6,24 +6,26 @@ It knows neither HTTP nor how its threads or greenlets come about.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from trihook.calls import HookCall
 from trihook.deadline import Deadline
 from trihook.errors import (
     DeadlineError,
     HookResultError,
     MisfitError,
+    PayloadError,
     ScoringError,
     TritonError,
     TritonUnavailableError,
     UnknownModelError,
     UnsupportedMediaTypeError,
 )
-from trihook.hooks import HookCall, Hooks
+from trihook.hooks import Hooks
 from trihook.outcome import Outcome, Scored
+from trihook.plugins import CORE
 from trihook.replies import JSON, encode_reply
 from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher, Result
@@ -76,7 +78,7 @@ class _Run:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def score(self) -> Outcome:
-        with self._timed("select_model"):
+        with _Timed(self.seconds, "select_model"):
             self.runtime.run_network(self.catalog.ensure)
             ref, plugin = self._select()
             model = self._find(ref, plugin)
@@ -85,18 +87,18 @@ class _Run:
         refused = [one for one in scored if isinstance(one.error, TritonError)]
         if refused:
             model = self._pass_again(refused, model, ref)
-        with self._timed("postprocess"):
-            self._on_each(
-                "postprocess",
-                self._postprocess,
-                [one for one in scored if one.error is None],
-                model,
-            )
+        with _Timed(self.seconds, "postprocess"):
+            passed = [one for one in scored if one.error is None]
+            size = sum(array.nbytes for one in passed for array in one.outputs.values())
+            self._on_each("postprocess", self._postprocess, passed, model, size)
         return Outcome(model, ref, plugin, tuple(scored), self.seconds)
 
     def _select(self) -> tuple[ModelRef, str]:
         call = HookCall("select_model")
-        [answer] = self._run_hooks(self._ask_for_model, [call], [call])
+        if self.hooks.are_quick("select_model", None, self.request.size):
+            answer = self._ask_for_model(call)
+        else:
+            [answer] = self._run_in_threads(self._ask_for_model, [call], [call])
         if isinstance(answer, ScoringError):
             raise answer
         if answer is None:
@@ -121,7 +123,7 @@ class _Run:
         if model is not None:
             return model
         what = f"model {ref.name!r}" + (f" at version {ref.version!r}" if ref.version else "")
-        if plugin != "core":
+        if plugin != CORE:
             raise HookResultError(
                 f"plugin {plugin!r} chose {what}, which is not loaded",
                 stage="select_model",
@@ -133,12 +135,12 @@ class _Run:
 
     def _pass(self, scored: Sequence[Scored], model: Model, ref: ModelRef) -> None:
         """Take items to their outputs."""
-        with self._timed("preprocess"):
-            self._on_each("preprocess", self._preprocess, scored, model)
+        with _Timed(self.seconds, "preprocess"):
+            self._on_each("preprocess", self._preprocess, scored, model, self.request.size)
         ready = [(one, one.inputs) for one in scored if one.inputs is not None]
         if not ready:
             return
-        with self._timed("infer"):
+        with _Timed(self.seconds, "infer"):
             results = self._infer([inputs for _, inputs in ready], model, ref)
         for (one, _), result in zip(ready, results, strict=True):
             if isinstance(result, ScoringError):
@@ -183,6 +185,8 @@ class _Run:
         try:
             one.inputs = build_inputs(inference, model)
         except MisfitError as exc:
+            if call.answered == CORE:  # whose tensors are the caller's
+                raise PayloadError(str(exc)) from exc
             raise HookResultError(f"plugin {call.answered!r}: {exc}", plugin=call.answered) from exc
 
     def _postprocess(self, one: Scored, call: HookCall, model: Model) -> None:
@@ -212,8 +216,9 @@ class _Run:
         function: Callable[[Scored, HookCall, Model], None],
         scored: Sequence[Scored],
         model: Model,
+        size: int,
     ) -> None:
-        """Call ``function`` for each item in the hooks' threads, and keep what it raises."""
+        """Call ``function`` for each item, and keep what it raises."""
 
         def attempt(work: tuple[Scored, HookCall]) -> None:
             one, call = work
@@ -223,9 +228,14 @@ class _Run:
                 one.error = exc.at(hook, call.blamed)
 
         calls = [HookCall(hook) for _ in scored]
-        self._run_hooks(attempt, list(zip(scored, calls, strict=True)), calls)
+        work = list(zip(scored, calls, strict=True))
+        if self.hooks.are_quick(hook, model, size):
+            for piece in work:
+                attempt(piece)
+        else:
+            self._run_in_threads(attempt, work, calls)
 
-    def _run_hooks(
+    def _run_in_threads(
         self, function: Callable[[T], R], work: Sequence[T], calls: Sequence[HookCall]
     ) -> list[R]:
         try:
@@ -238,13 +248,20 @@ class _Run:
                 f"{who} took too long in {slow.hook}", stage=slow.hook, plugin=slow.running
             ) from exc
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        except ScoringError as exc:
-            raise exc.at(stage) from exc.__cause__
-        finally:
-            spent = time.perf_counter() - started
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+class _Timed:
+    """Adds the seconds that a block takes to a stage's, and says at which stage it failed."""
+
+    __slots__ = ("_seconds", "_stage", "_started")
+
+    def __init__(self, seconds: dict[str, float], stage: str) -> None:
+        self._seconds, self._stage = seconds, stage
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        spent = time.perf_counter() - self._started
+        self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + spent
+        if isinstance(exc, ScoringError):
+            exc.at(self._stage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trihook.config import Settings
+from trihook.config import ModelSettings, Settings
 from trihook.defaults import Defaults
 from trihook.errors import ScoringError
 from trihook.pipeline import Pipeline
@@ -13,6 +13,8 @@ from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher
 from trihook.triton.catalog import Catalog
 from trihook.triton.client import TritonClient
+from trihook.triton.lanes import Limits
+from trihook.types import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Service:
     plugins: Loaded
     client: TritonClient
     catalog: Catalog
+    batcher: Batcher
     pipeline: Pipeline
     runtime: Runtime
 
@@ -76,9 +79,27 @@ def build_service(
         settings.triton_url, connections=settings.triton_connections, timeout=_probe(settings)
     )
     catalog = Catalog(client, settings.options_of, settings.refresh_interval)
-    batcher = Batcher(client, settings.triton_connections, catalog.note_version)
+    batcher = Batcher(
+        client,
+        lambda model: choose_limits(model, settings),
+        max_queue=settings.max_queue,
+        share=settings.share_batches,
+        on_version=catalog.note_version,
+    )
     pipeline = Pipeline(plugins.hooks, catalog, batcher, runtime)
-    return Service(settings, plugins, client, catalog, pipeline, runtime)
+    return Service(settings, plugins, client, catalog, batcher, pipeline, runtime)
+
+
+def choose_limits(model: Model, settings: Settings) -> Limits:
+    """Return how a model is fed, by its settings and else by what it says of itself.
+
+    The workers together keep all of the model's instances busy, no more: what would wait in
+    Triton waits here, where it can go together. Where nothing goes together it waits in Triton.
+    """
+    own = settings.models.get(model.name) or ModelSettings()
+    rows = min(own.max_batch or model.max_batch_size, model.max_batch_size)
+    share = -(-model.instances // settings.workers) if rows else settings.triton_connections
+    return Limits(rows, own.concurrency or share, own.max_delay)
 
 
 def _probe(settings: Settings) -> float:

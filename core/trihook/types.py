@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Option: TypeAlias = "bool | int | float | str | list[Option] | dict[str, Option]"
+Scalar: TypeAlias = "bool | int | float | str | bytes"
 Tensors: TypeAlias = "Mapping[str, ArrayLike]"
 Outputs: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
@@ -113,8 +114,8 @@ class ScoringRequest:
     ``model`` and ``version`` are what the caller named, ``""`` where it left the choice.
     ``headers`` have lower-case names; ``query`` and ``fields`` (the text fields of a multipart
     form) hold the first value of each name. ``many`` tells ``{"instances": [...]}`` and forms,
-    answered by a list, from one item, answered by its reply alone. ``state`` is for what the
-    plugins share about the request as a whole.
+    answered by a list, from one item, answered by its reply alone. ``size`` is the length of the
+    body in bytes. ``state`` is for what the plugins share about the request as a whole.
     """
 
     items: tuple[Item, ...]
@@ -125,6 +126,7 @@ class ScoringRequest:
     fields: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
     many: bool = False
+    size: int = 0
     state: dict[str, Any] = field(default_factory=dict)
 
 
@@ -142,13 +144,17 @@ class RequestedOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inference:
-    """What ``preprocess`` returns when it also says which outputs it wants.
+    """What ``preprocess`` returns when it has more to say than the input tensors.
 
-    No ``outputs`` means all of them, in full.
+    No ``outputs`` means all of them, in full. ``padding`` gives, by input, the value with which
+    the core may fill up an array at the ends of its dimensions of any length (-1), so that items
+    of unlike lengths share an inference; the outputs then are as long as the longest item makes
+    them. Without it, only items of one shape do.
     """
 
     inputs: Tensors
     outputs: tuple[RequestedOutput, ...] = ()
+    padding: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,15 +8,17 @@ from hypothesis import strategies as st
 from trihook import (
     DeadlineError,
     Inference,
+    OverloadedError,
     RequestedOutput,
     TritonError,
     TritonUnavailableError,
 )
 from trihook.deadline import Deadline
 from trihook.testing import make_model
-from trihook.triton.batching import Batcher, plan, stack, unstack
+from trihook.triton.batching import Batcher
 from trihook.triton.client import TritonRefusalError
 from trihook.triton.inputs import build_inputs
+from trihook.triton.lanes import Limits
 
 LIMIT = 4
 
@@ -39,19 +41,20 @@ def _refusal():
 class Fake:
     """A client in the batcher's eyes: doubles x, and refuses rows that hold a bad number."""
 
-    def __init__(self, bad=(), error=_refusal, version="1"):
+    def __init__(self, bad=(), error=_refusal, version="1", seconds=0):
+        self._seconds = seconds
         self.calls = []
         self.options = []
         self.under_way = self.most = 0
         self._bad, self._error, self._version = bad, error, version
 
     def infer(self, model, tensors, **options):
-        x = tensors["x"]
+        x = np.concatenate(tensors["x"]) if model.max_batch_size else tensors["x"][0]
         self.calls.append(x)
         self.options.append(options)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        gevent.sleep(0)
+        gevent.sleep(self._seconds)
         self.under_way -= 1
         if np.isin(x, self._bad).any():
             raise self._error()
@@ -61,15 +64,25 @@ class Fake:
         return {name: outputs[name] for name in outputs if name in wanted}, self._version
 
 
-def _item(values, model, outputs=()):
-    return build_inputs(Inference({"x": np.asarray(values, "i8")}, tuple(outputs)), model)
+def _item(values, model, outputs=(), **more):
+    return build_inputs(Inference({"x": np.asarray(values, "i8")}, tuple(outputs), **more), model)
+
+
+def _batcher(fake, concurrency=8, max_delay=0.0, **options):
+    return Batcher(
+        fake, lambda model: Limits(model.max_batch_size, concurrency, max_delay), **options
+    )
 
 
 def _submit(fake, items, model, **options):
-    return Batcher(fake, **options).submit(items, model)
+    return _batcher(fake, **options).submit(items, model)
 
 
-# plans
+def _side_by_side(calls):
+    """Return what each of the calls returns, begun in order and at the same time."""
+    greenlets = [gevent.spawn(call) for call in calls]
+    return [greenlet.get(timeout=5) for greenlet in greenlets]
+
 
 ITEMS = st.lists(
     st.tuples(
@@ -92,62 +105,31 @@ def _items(drawn, model):
     return items
 
 
-@given(ITEMS, st.integers(1, 8))
-def test_a_plan_takes_every_row_once_and_no_batch_too_large(drawn, limit):
-    model = _model(limit)
+# submissions
+
+
+@given(ITEMS, st.integers(0, 8))
+def test_no_row_is_sent_twice_and_no_batch_is_too_large(drawn, limit):
+    model, fake = _model(limit), Fake()
     items = _items(drawn, model)
-    rows = []
-    for batch in plan(items, model):
-        assert batch
-        assert sum(part.stop - part.start for part in batch) <= limit
-        alike = {
-            (items[part.index].tensors["x"].shape[1:], items[part.index].outputs) for part in batch
-        }
-        assert len(alike) == 1
-        rows += [(part.index, row) for part in batch for row in range(part.start, part.stop)]
-    assert sorted(rows) == [(i, row) for i, item in enumerate(items) for row in range(item.rows)]
+    _submit(fake, items, model)
+    assert all(len(x) <= limit for x in fake.calls) or not limit
+    sent = sorted(int(value) for x in fake.calls for value in x.flat)
+    assert sent == sorted(int(value) for item in items for value in item.tensors["x"].flat)
 
 
 @given(st.integers(0, 30), st.integers(1, 8))
 def test_single_rows_fill_their_batches(count, limit):
-    model = _model(limit)
-    batches = list(plan([_item([n], model) for n in range(count)], model))
-    assert len(batches) == -(-count // limit)
+    model, fake = _model(limit), Fake()
+    _submit(fake, [_item([n], model) for n in range(count)], model)
+    assert len(fake.calls) == -(-count // limit)
 
 
 @given(ITEMS)
 def test_without_a_batch_dimension_every_item_goes_alone(drawn):
-    model = _model(0)
-    batches = list(plan(_items(drawn, model), model))
-    assert [[part.index for part in batch] for batch in batches] == [[n] for n in range(len(drawn))]
-
-
-@given(ITEMS)
-def test_a_stateful_model_gets_its_items_alone_and_in_order(drawn):
-    model = _model(64, stateful=True)
-    batches = list(plan(_items(drawn, model), model))
-    assert [[part.index for part in batch] for batch in batches] == [[n] for n in range(len(drawn))]
-
-
-@given(ITEMS, st.integers(1, 8))
-def test_what_is_stacked_comes_apart_again(drawn, limit):
-    model = _model(limit)
-    items = _items(drawn, model)
-    for batch in plan(items, model):
-        shares = unstack(stack(items, batch), batch)
-        for part, share in zip(batch, shares, strict=True):
-            expected = items[part.index].tensors["x"][part.start : part.stop]
-            np.testing.assert_array_equal(share["x"], expected)
-
-
-def test_a_whole_item_is_not_copied():
-    model = _model()
-    items = [_item([[1], [2]], model)]
-    [batch] = plan(items, model)
-    assert stack(items, batch)["x"] is items[0].tensors["x"]
-
-
-# submissions
+    model, fake = _model(0), Fake()
+    _submit(fake, _items(drawn, model), model)
+    assert len(fake.calls) == len(drawn)
 
 
 @given(ITEMS, st.integers(0, 8))
@@ -171,7 +153,7 @@ def test_an_item_without_the_batch_dimension_gets_outputs_without():
 def test_items_of_one_shape_share_inferences():
     model, fake = _model(), Fake()
     _submit(fake, [_item([n], model) for n in range(6)], model)
-    assert [len(x) for x in fake.calls] == [4, 2]
+    assert sorted(len(x) for x in fake.calls) == [2, 4]
 
 
 def test_the_number_of_rows_is_told():
@@ -185,7 +167,7 @@ def test_the_number_of_rows_is_told():
 def test_a_large_item_is_split_and_joined_in_order():
     model, fake = _model(), Fake()
     [result] = _submit(fake, [_item(np.arange(10)[:, None], model)], model)
-    assert [len(x) for x in fake.calls] == [4, 4, 2]
+    assert sorted(len(x) for x in fake.calls) == [2, 4, 4]
     assert result["y"].ravel().tolist() == list(range(0, 20, 2))
 
 
@@ -211,7 +193,9 @@ def test_inferences_of_a_stateful_model_follow_each_other():
 
 def test_id_version_and_deadline_are_passed_on():
     model, fake, deadline = _model(), Fake(), Deadline.after(60)
-    Batcher(fake).submit([_item([1], model)], model, version="7", request_id="r", deadline=deadline)
+    _batcher(fake).submit(
+        [_item([1], model)], model, version="7", request_id="r", deadline=deadline
+    )
     [options] = fake.options
     assert (options["version"], options["request_id"]) == ("7", "r")
     assert options["deadline"] is deadline
@@ -219,7 +203,7 @@ def test_id_version_and_deadline_are_passed_on():
 
 def test_the_version_that_answered_is_told_where_it_was_left_open():
     model, told = _model(), []
-    batcher = Batcher(Fake(version="9"), on_version=lambda model, version: told.append(version))
+    batcher = _batcher(Fake(version="9"), on_version=lambda model, version: told.append(version))
     batcher.submit([_item([1], model)], model)
     assert told == ["9"]
     batcher.submit([_item([1], model)], model, version="3")
@@ -230,6 +214,208 @@ def test_nothing_to_do_is_nothing_done():
     fake = Fake()
     assert _submit(fake, [], _model()) == []
     assert fake.calls == []
+
+
+# several submissions
+
+
+def test_what_comes_at_the_same_time_shares_an_inference():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake)
+    calls = [lambda n=n: batcher.submit([_item([n], model)], model) for n in range(3)]
+    results = _side_by_side(calls)
+    assert [len(x) for x in fake.calls] == [3]
+    assert [int(result["y"][0]) for [result] in results] == [0, 2, 4]
+
+
+def test_what_queues_while_an_inference_is_under_way_goes_together():
+    model, fake = _model(), Fake(seconds=0.05)
+    batcher = _batcher(fake, concurrency=1)
+
+    def call(n):
+        gevent.sleep(0.01 if n else 0)
+        return batcher.submit([_item([n], model)], model)
+
+    results = _side_by_side([lambda n=n: call(n) for n in range(6)])
+    assert [len(x) for x in fake.calls] == [1, 4, 1]
+    assert fake.most == 1
+    assert [int(result["y"][0]) for [result] in results] == [2 * n for n in range(6)]
+
+
+def test_one_that_is_alone_does_not_wait():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake)
+    for n in range(3):
+        batcher.submit([_item([n], model)], model)
+    assert [len(x) for x in fake.calls] == [1, 1, 1]
+
+
+def test_a_delay_is_waited_for_company_until_the_batch_is_full():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake, max_delay=5)
+
+    def call(n):
+        gevent.sleep(0.01 * n)
+        return batcher.submit([_item([n], model)], model)
+
+    _side_by_side([lambda n=n: call(n) for n in range(LIMIT)])
+    assert [len(x) for x in fake.calls] == [LIMIT]
+
+
+def test_a_delay_ends():
+    model, fake = _model(), Fake()
+    _batcher(fake, max_delay=0.01).submit([_item([1], model)], model)
+    assert [len(x) for x in fake.calls] == [1]
+
+
+def test_a_large_submission_does_not_starve_a_small_one():
+    model, fake = _model(), Fake(seconds=0.001)
+    batcher, order = _batcher(fake, concurrency=1), []
+
+    def call(name, count):
+        batcher.submit([_item([n], model) for n in range(count)], model)
+        order.append((name, len(fake.calls)))
+
+    _side_by_side([lambda: call("large", 1000), lambda: call("small", 1)])
+    assert order[0][0] == "small"
+    assert order[0][1] <= 2
+
+
+def test_unlike_shapes_do_not_share_an_inference():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake)
+    shapes = [[1], [1, 2], [3], [3, 4]]
+    results = _side_by_side([lambda x=x: batcher.submit([_item(x, model)], model) for x in shapes])
+    assert sorted(x.shape for x in fake.calls) == [(2, 1), (2, 2)]
+    assert [result["y"].tolist() for [result] in results] == [[2], [2, 4], [6], [6, 8]]
+
+
+def test_unlike_lengths_share_one_where_they_may_be_padded():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake)
+    shapes = [[1], [1, 2], [3, 4, 5]]
+    results = _side_by_side(
+        [lambda x=x: batcher.submit([_item(x, model, padding={"x": 7})], model) for x in shapes]
+    )
+    [x] = fake.calls
+    assert x.tolist() == [[1, 7, 7], [1, 2, 7], [3, 4, 5]]
+    assert [result["y"].tolist() for [result] in results] == [[2, 14, 14], [2, 4, 14], [6, 8, 10]]
+
+
+def test_what_is_padded_differently_goes_apart():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake)
+    paddings = [{"x": 0}, {"x": 1}, {}]
+    _side_by_side(
+        [lambda p=p: batcher.submit([_item([5], model, padding=p)], model) for p in paddings]
+    )
+    assert [len(x) for x in fake.calls] == [1, 1, 1]
+
+
+def test_versions_do_not_share_an_inference():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake)
+    _side_by_side(
+        [lambda v=v: batcher.submit([_item([1], model)], model, version=v) for v in ("", "1")]
+    )
+    assert sorted(options["version"] for options in fake.options) == ["", "1"]
+
+
+def test_nothing_is_shared_where_it_is_switched_off():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake, share=False)
+    _side_by_side(
+        [lambda: batcher.submit([_item([n], model) for n in range(2)], model) for _ in range(3)]
+    )
+    assert [len(x) for x in fake.calls] == [2, 2, 2]
+
+
+def test_a_bad_item_of_one_submission_leaves_the_others_alone():
+    model, fake = _model(), Fake(bad=[2])
+    batcher = _batcher(fake)
+    calls = [lambda n=n: batcher.submit([_item([n], model)], model) for n in range(4)]
+    results = [result for [result] in _side_by_side(calls)]
+    assert [isinstance(result, TritonError) for result in results] == [False, False, True, False]
+    assert [len(x) for x in fake.calls] == [4, 1, 1, 1, 1]
+
+
+def test_a_shared_inference_is_named_after_the_first_of_them():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake)
+    _side_by_side(
+        [lambda i=i: batcher.submit([_item([1], model)], model, request_id=i) for i in "abc"]
+    )
+    assert [options["request_id"] for options in fake.options] == ["a+2"]
+
+
+def test_a_shared_inference_has_the_longest_of_their_times():
+    model, fake = _model(), Fake()
+    batcher, deadlines = _batcher(fake), [Deadline.after(9), Deadline.after(60)]
+    _side_by_side(
+        [lambda d=d: batcher.submit([_item([1], model)], model, deadline=d) for d in deadlines]
+    )
+    assert [options["deadline"] for options in fake.options] == [deadlines[1]]
+
+
+def test_each_waits_no_longer_than_its_own_time():
+    model, fake = _model(), Fake(seconds=0.2)
+    batcher = _batcher(fake)
+
+    def call(seconds):
+        try:
+            return batcher.submit([_item([1], model)], model, deadline=Deadline.after(seconds))
+        except DeadlineError as exc:
+            return exc
+
+    late, [scored] = _side_by_side([lambda: call(0.05), lambda: call(60)])
+    assert isinstance(late, DeadlineError)
+    assert scored["y"].tolist() == [2]
+
+
+def test_what_nobody_waits_for_any_more_is_not_sent():
+    model, fake = _model(), Fake(seconds=0.1)
+    batcher = _batcher(fake, concurrency=1)
+    first = gevent.spawn(batcher.submit, [_item([1], model)], model)
+    gevent.sleep(0.01)
+    with pytest.raises(DeadlineError):
+        batcher.submit([_item([2], model)], model, deadline=Deadline.after(0.01))
+    first.get(timeout=5)
+    batcher.submit([_item([3], model)], model)
+    assert [int(x[0, 0]) for x in fake.calls] == [1, 3]
+
+
+def test_a_full_queue_takes_no_more_until_it_has_emptied():
+    model, fake = _model(0), Fake(seconds=0.05)
+    batcher = _batcher(fake, concurrency=1, max_queue=2)
+    under_way = []
+    for n in range(3):  # the first is under way, the others wait
+        under_way.append(gevent.spawn(batcher.submit, [_item([n], model)], model))
+        gevent.sleep(0.005)
+    assert batcher.is_full(model.name)
+    with pytest.raises(OverloadedError, match="wait for model 'model'"):
+        batcher.submit([_item([9], model)], model)
+    gevent.joinall(under_way, raise_error=True)
+    assert not batcher.is_full(model.name)
+    assert batcher.submit([_item([9], model)], model)[0]["y"].tolist() == [18]
+
+
+def test_a_model_that_has_changed_has_a_lane_of_its_own():
+    old, new = _model(), _model(version="2")
+    fake = Fake()
+    batcher = _batcher(fake)
+    _side_by_side(
+        [lambda model=model: batcher.submit([_item([1], model)], model) for model in (old, new)]
+    )
+    assert [len(x) for x in fake.calls] == [1, 1]
+
+
+def test_what_waits_for_a_killed_inference_is_told():
+    model, fake = _model(), Fake(bad=[1], error=lambda: gevent.GreenletExit("killed"))
+    batcher = _batcher(fake)
+    calls = [gevent.spawn(batcher.submit, [_item([n], model)], model) for n in range(2)]
+    gevent.joinall(calls, timeout=5)
+    assert all(call.ready() for call in calls)
+    assert batcher.submit([_item([3], model)], model)[0]["y"].tolist() == [6]
 
 
 # failures

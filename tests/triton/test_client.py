@@ -152,7 +152,7 @@ def _get(client, seconds=5):
 
 
 def _post(client, seconds=5, body=b"body"):
-    return client.request("POST", "/", body, deadline=Deadline.after(seconds))
+    return client.request("POST", "/", [body], deadline=Deadline.after(seconds))
 
 
 # what goes well
@@ -496,7 +496,7 @@ def test_a_status_says_whether_to_come_back(serve):
 
 
 def _infer(client, seconds=5.0, **options):
-    tensors = {"x": np.ones(1, "f4")}
+    tensors = {"x": [np.ones(1, "f4")]}
     return client.infer(MODEL, tensors, deadline=Deadline.after(seconds), **options)
 
 

@@ -14,6 +14,7 @@ from trihook.triton.client import TritonClient
 from trihook.triton.connections import Answer
 from trihook.triton.dtypes import BF16, DTYPES, round_bf16
 from trihook.triton.wire import decode_reply, encode_request
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
 MODEL = make_model(inputs=["x FP32 [2]"], outputs=["y FP32 [2]", "n INT32 [?]"], max_batch_size=8)
 Y = np.array([[1.5, -2.0], [3.0, 4.0]], "f4")
@@ -51,7 +52,7 @@ class _Scripted(TritonClient):
 
 def _infer(body, header_length, *, outputs=(), rows=2, model=MODEL, request_id="r"):
     """Return what an inference with this answer gives."""
-    tensors = {"x": np.zeros((rows, 2), "f4")}
+    tensors = {"x": [np.zeros((rows, 2), "f4")]}
     client = _Scripted(body, header_length)
     return client.infer(model, tensors, outputs=outputs, request_id=request_id, rows=rows)
 
@@ -212,7 +213,7 @@ def test_outputs_that_are_copies_are_read_only_too(datatype):
     model = make_model(inputs=[f"x {datatype} [1]"], outputs=[f"y {datatype} [1]"])
     fake = FakeTriton([model], lambda model, inputs: {"y": inputs["x"]})
     value = np.array([b"a" if datatype == "BYTES" else 1.0], DTYPES[datatype])
-    outputs, _ = fake.infer(model, {"x": value})
+    outputs, _ = fake.infer(model, {"x": [value]})
     with pytest.raises(ValueError, match="read-only"):
         outputs["y"][0] = value[0]
 
@@ -301,49 +302,88 @@ def test_data_in_json_that_is_not_of_its_datatype_is_tritons_error(datatype, dat
 # requests, as the fake Triton reads them
 
 
-@given(st.data())
-def test_what_is_sent_is_what_triton_reads(data):
-    datatype = data.draw(st.sampled_from(list(DTYPES)))
-    shape = data.draw(arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3))
+@st.composite
+def _arrays(draw, datatype, pieces=1):
+    """Draw arrays of a datatype that have one shape but for their first dimension."""
+    first, *rest = draw(arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3))
+    lengths = [first, *(draw(st.integers(0, 3)) for _ in range(pieces - 1))]
     elements = {
         "BYTES": st.binary(max_size=4),
         "BF16": st.floats(-(2.0**99), 2.0**99, width=32),
     }.get(datatype)
-    array = data.draw(arrays.arrays(DTYPES[datatype], shape, elements=elements, fill=st.nothing()))
-    if datatype == "BF16":
-        array = round_bf16(array)
-    sizes = ", ".join("?" for _ in shape)
-    model = make_model(inputs=[f"x {datatype} [{sizes}]"], outputs=[f"y {datatype} [{sizes}]"])
-    fake = FakeTriton([model], lambda model, inputs: {"y": inputs["x"]})
-    outputs, _ = fake.infer(model, {"x": array}, request_id="größe")
+    return [
+        (round_bf16 if datatype == "BF16" else np.asarray)(
+            draw(
+                arrays.arrays(
+                    DTYPES[datatype], (length, *rest), elements=elements, fill=st.nothing()
+                )
+            )
+        )
+        for length in lengths
+    ]
+
+
+def _model_of(datatype, array):
+    sizes = ", ".join("?" for _ in array.shape)
+    return make_model(inputs=[f"x {datatype} [{sizes}]"], outputs=[f"y {datatype} [{sizes}]"])
+
+
+@given(st.data(), st.sampled_from(list(DTYPES)))
+def test_what_is_sent_is_what_triton_reads(data, datatype):
+    [array] = data.draw(_arrays(datatype))
+    fake = FakeTriton([model := _model_of(datatype, array)], lambda _, inputs: {"y": inputs["x"]})
+    outputs, _ = fake.infer(model, {"x": [array]}, request_id="größe")
     for seen in (fake.inferences[0]["x"], outputs["y"]):
         assert (seen.dtype, seen.shape) == (array.dtype, array.shape)
         np.testing.assert_array_equal(seen, array)
 
 
+@given(st.data(), st.sampled_from(list(DTYPES)), st.integers(1, 4), st.booleans())
+def test_what_is_sent_is_what_tritonclient_would_send(data, datatype, count, ask):
+    pieces = data.draw(_arrays(datatype, count))
+    whole = np.concatenate(pieces)
+    wanted = (RequestedOutput("y", 2),) if ask else ()
+    buffers, length = encode_request({"x": pieces}, _model_of(datatype, whole), wanted, "id")
+    theirs = InferInput("x", list(whole.shape), datatype)
+    theirs.set_data_from_numpy(whole.astype(BF16) if datatype == "BF16" else whole)
+    asked = [InferRequestedOutput("y", class_count=2)] if ask else None
+    body, head = InferenceServerClient.generate_request_body([theirs], asked, request_id="id")
+    head = len(body) if head is None else head
+    assert orjson.loads(buffers[0]) == orjson.loads(body[:head])
+    assert b"".join(buffers)[length:] == body[head:]
+
+
+def test_an_array_is_sent_as_it_lies_in_memory():
+    array = np.arange(6, dtype="f4").reshape(1, 6)
+    model = make_model(inputs=["x FP32 [6]"], outputs=["y FP32 [6]"], max_batch_size=8)
+    [_, data], _ = encode_request({"x": [array]}, model, (), "")
+    assert np.shares_memory(np.frombuffer(data, np.uint8), array)
+
+
 def test_bf16_is_two_bytes_a_value():
     model = make_model(inputs=["x BF16 [3]"], outputs=["y FP32 [1]"])
-    body, length = encode_request({"x": np.array([1, 2, 3], "f4")}, model, (), "")
-    assert np.frombuffer(body[length:], BF16).tolist() == [1, 2, 3]
+    [_, data], _ = encode_request({"x": [np.array([1, 2, 3], "f4")]}, model, (), "")
+    assert np.frombuffer(data, BF16).tolist() == [1, 2, 3]
 
 
 def test_inputs_that_were_left_out_are_not_sent():
     model = make_model(inputs=["a FP32 [1]", "b FP32 [1]"], outputs=["y FP32 [1]"])
-    body, length = encode_request({"b": np.zeros(1, "f4")}, model, (), "id")
-    header = orjson.loads(body[:length])
+    [head, _], _ = encode_request({"b": [np.zeros(1, "f4")]}, model, (), "id")
+    header = orjson.loads(head)
     assert [entry["name"] for entry in header["inputs"]] == ["b"]
     assert header["id"] == "id"
 
 
 def test_all_outputs_are_asked_for_in_binary():
-    body, length = encode_request({"x": np.zeros((1, 2), "f4")}, MODEL, (), "")
-    assert orjson.loads(body[:length])["parameters"] == {"binary_data_output": True}
+    [head, _], length = encode_request({"x": [np.zeros((1, 2), "f4")]}, MODEL, (), "")
+    assert len(head) == length
+    assert orjson.loads(head)["parameters"] == {"binary_data_output": True}
 
 
 def test_outputs_are_asked_for_by_name_with_their_classes():
     wanted = (RequestedOutput("y", class_count=3), RequestedOutput("n"))
-    body, length = encode_request({"x": np.zeros((1, 2), "f4")}, MODEL, wanted, "")
-    assert orjson.loads(body[:length])["outputs"] == [
+    [head, _], _ = encode_request({"x": [np.zeros((1, 2), "f4")]}, MODEL, wanted, "")
+    assert orjson.loads(head)["outputs"] == [
         {"name": "y", "parameters": {"classification": 3, "binary_data": True}},
         {"name": "n", "parameters": {"binary_data": True}},
     ]

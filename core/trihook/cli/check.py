@@ -81,8 +81,8 @@ def _check_triton(service: Service) -> Iterator[Finding]:
 
 
 def _check_model(service: Service, model: Model) -> Finding:
+    from trihook.calls import HookCall  # noqa: PLC0415
     from trihook.errors import MisfitError, ScoringError  # noqa: PLC0415
-    from trihook.hooks import HookCall  # noqa: PLC0415
     from trihook.triton.inputs import build_inputs  # noqa: PLC0415
     from trihook.types import ScoringRequest  # noqa: PLC0415
 

@@ -16,8 +16,9 @@ from typing import Any
 from flask import Request, Response, g
 
 from trihook.config import Settings, load_settings
+from trihook.host.answers import json_answer, to_response
 from trihook.host.app import request_id_of
-from trihook.host.scoring import Scorer, json_response
+from trihook.host.scoring import Scorer
 from trihook.runtime import Runtime, ThreadRuntime
 from trihook.service import Service, build_service, load_installed_plugins
 
@@ -49,7 +50,8 @@ class Entry:
         """
         if request.method != "POST":
             return _answer_other_method(request)
-        return Scorer(self._service_here()).answer(request, _id_of(request))
+        scorer = Scorer(self._service_here())
+        return to_response(scorer.answer(request.environ, _id_of(request)))
 
     def close(self) -> None:
         """End the connections and threads."""
@@ -96,7 +98,7 @@ def _runtime(hook_threads: int) -> Runtime:
 def _id_of(request: Request) -> str:
     """Return the id that the server gave the request, or that the caller did."""
     given = g.get("request_id", "")
-    return given if isinstance(given, str) and given else request_id_of(request)
+    return given if isinstance(given, str) and given else request_id_of(request.environ)
 
 
 def _answer_other_method(request: Request) -> Response:
@@ -109,6 +111,6 @@ def _answer_other_method(request: Request) -> Response:
         "plugin": "",
         "request_id": _id_of(request),
     }
-    response = json_response(body, 405)
+    response = to_response(json_answer(body, 405))
     response.headers["Allow"] = _METHODS
     return response

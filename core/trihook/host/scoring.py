@@ -1,4 +1,4 @@
-"""From a Flask request to a Flask response, by way of the pipeline.
+"""From a WSGI request to an answer, by way of the pipeline.
 
 The application's routes and a generated entry script both answer through here, so that a
 request has the same answer whichever host it comes to.
@@ -7,19 +7,25 @@ request has the same answer whichever host it comes to.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
-from flask import Request, Response
+from flask import Request
 
 from trihook.deadline import Deadline
-from trihook.errors import OverloadedError, ScoringError, UnavailableError
+from trihook.errors import OverloadedError, ScoringError
+from trihook.host.answers import (
+    MODEL_HEADER,
+    TIMING_HEADER,
+    Answer,
+    answer_outcome,
+    error_answer,
+)
 from trihook.host.body import read_body
 from trihook.host.payload import parse_payload
 from trihook.host.statuses import status_of
-from trihook.outcome import Outcome, Scored
-from trihook.replies import JSON, encode_json, encode_predictions, error_object
+from trihook.outcome import Outcome
 from trihook.service import Service
 from trihook.types import ScoringRequest
 
@@ -38,105 +44,82 @@ class Scorer:
         self._under_way = 0
 
     def answer(
-        self, request: Request, request_id: str, model: str = "", version: str = ""
-    ) -> Response:
-        """Return the response to a request, errors included.
+        self, environ: Mapping[str, Any], request_id: str, model: str = "", version: str = ""
+    ) -> Answer:
+        """Return the answer to a WSGI request, errors included.
 
         ``model`` and ``version`` are what the path names; the query may name them as well.
         """
+        self._under_way += 1
         try:
-            with self._admitted():
-                scoring = self._read_request(request, request_id, model, version)
-                outcome = self._service.pipeline.score(
-                    scoring, Deadline.after(self._settings.timeout)
-                )
+            scoring = self._read_request(environ, request_id, model, version)
+            outcome = self._service.pipeline.score(scoring, Deadline.after(self._settings.timeout))
         except ScoringError as exc:
             _log(exc, request_id)
-            return error_response(exc, request_id)
+            return error_answer(exc, request_id)
+        finally:
+            self._under_way -= 1
         for one in outcome.scored:
             if one.error is not None:
                 _log(one.error, request_id)
-        response = (
-            _answer_many(outcome, request_id)
-            if scoring.many
-            else _answer_one(outcome.scored[0], request_id)
-        )
-        response.headers["X-Trihook-Model"] = quote(str(outcome.model))  # headers are Latin-1
-        response.headers["Server-Timing"] = ", ".join(
-            f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in outcome.seconds.items()
-        )
-        return response
-
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        """Refuse a request above the limit, before its body is read."""
-        if self._under_way >= self._settings.max_requests:
-            raise OverloadedError("the host has as many requests as it takes", stage="request")
-        self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
+        answer = answer_outcome(outcome, request_id, many=scoring.many)
+        return answer.with_headers(*_describe(outcome))
 
     def _read_request(
-        self, request: Request, request_id: str, model: str, version: str
+        self, environ: Mapping[str, Any], request_id: str, model: str, version: str
     ) -> ScoringRequest:
-        body = read_body(request.environ, self._settings.max_body_bytes)
-        payload = parse_payload(
-            body, request.headers.get("Content-Type", ""), self._settings.max_items
-        )
-        query = request.args.to_dict()
+        query = _query(environ)
+        model = model or query.get("model", "")
+        version = version or query.get("version", "")
+        self._admit(model, version)
+        body = read_body(environ, self._settings.max_body_bytes)
+        content_type = environ.get("CONTENT_TYPE") or ""
+        payload = parse_payload(body, content_type, self._settings.max_items)
         return ScoringRequest(
             items=payload.items,
-            model=model or query.get("model", ""),
-            version=version or query.get("version", ""),
-            headers={name.lower(): value for name, value in request.headers},
+            model=model,
+            version=version,
+            headers=_headers(environ),
             query=query,
             fields=payload.fields,
             id=request_id,
             many=payload.many,
+            size=len(body),
         )
 
-
-def json_response(value: object, status: int = 200) -> Response:
-    """Return a response of JSON."""
-    return Response(encode_json(value), status, content_type=JSON)
-
-
-def error_response(error: ScoringError, request_id: str) -> Response:
-    """Return the response that tells a caller of an error."""
-    response = json_response(error_object(error, request_id), status_of(error))
-    _add_retry_after(response, error)
-    return response
+    def _admit(self, model: str, version: str) -> None:
+        """Refuse a request above a limit, before its body is read."""
+        if self._under_way > self._settings.max_requests:
+            raise OverloadedError("the host has as many requests as it takes", stage="request")
+        name = model or self._settings.default_model or self._service.catalog.only_model
+        if self._service.batcher.is_full(name, version):
+            raise OverloadedError(f"as many items wait for model {name!r} as may", stage="request")
 
 
-def _answer_one(one: Scored, request_id: str) -> Response:
-    if one.error is not None or one.reply is None:
-        return error_response(one.error or ScoringError("the item has no reply"), request_id)
-    return Response(
-        one.body, one.reply.status, dict(one.reply.headers), content_type=one.reply.media_type
+def _query(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the first value of each name in the query."""
+    return Request(dict(environ)).args.to_dict() if environ.get("QUERY_STRING") else {}
+
+
+def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the request's headers by their names in lower case."""
+    headers = {
+        key[5:].replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
+    }
+    for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
+        if environ.get(key):
+            headers[name] = environ[key]
+    return headers
+
+
+def _describe(outcome: Outcome) -> tuple[tuple[str, str], tuple[str, str]]:
+    timing = [f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in outcome.seconds.items()]
+    return (
+        (MODEL_HEADER, quote(str(outcome.model))),  # headers are Latin-1
+        (TIMING_HEADER, ", ".join(timing)),
     )
-
-
-def _answer_many(outcome: Outcome, request_id: str) -> Response:
-    """Answer 200 if any item has a reply, else with the first error's status."""
-    bodies = [
-        one.body
-        if one.error is None
-        else encode_json({"error": {**error_object(one.error, request_id), "item": index}})
-        for index, one in enumerate(outcome.scored)
-    ]
-    errors = [one.error for one in outcome.scored if one.error is not None]
-    status = status_of(errors[0]) if errors and len(errors) == len(bodies) else 200
-    response = Response(encode_predictions(bodies), status, content_type=JSON)
-    if status != 200:
-        _add_retry_after(response, errors[0])
-    return response
-
-
-def _add_retry_after(response: Response, error: ScoringError) -> None:
-    if isinstance(error, UnavailableError):
-        response.headers["Retry-After"] = str(error.retry_after)
 
 
 def _log(error: ScoringError, request_id: str) -> None:

@@ -1,58 +1,58 @@
 """Batching: submit items, get their outputs.
 
-Items are stacked along the model's batch dimension up to ``max_batch_size``, split above it,
+Items that wait for a model at the same time share an inference, whichever request they belong
+to: they are stacked along the model's batch dimension up to ``max_batch_size``, split above it,
 grouped by shape, and come back in the order they were given. Where there is no batch dimension
-every item is an inference of its own. Inferences go side by side, those of a stateful model one
-after the other. How items are brought together is nobody's business but this module's.
+every item is an inference of its own, side by side; those of a stateful model follow each other.
+How items are brought together is nobody's business but this package's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-import numpy as np
-from gevent.pool import Pool
-
 from trihook.deadline import Deadline
-from trihook.errors import ScoringError
+from trihook.errors import OverloadedError, ScoringError
 from trihook.triton.client import TritonClient, TritonRefusalError
 from trihook.triton.dtypes import Array
 from trihook.triton.inputs import Inputs
+from trihook.triton.lanes import Lane, Limits, Queued, Submission
+from trihook.triton.stacking import Part, cut, join, likeness, stack, unstack
 from trihook.types import Model
 
 Result: TypeAlias = "dict[str, Array] | ScoringError"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Rows ``start`` to ``stop`` of the item at ``index``; 0 to 0 where there are no rows."""
-
-    index: int
-    start: int
-    stop: int
-
-
-Batch: TypeAlias = "tuple[Part, ...]"
-
-
 class Batcher:
-    """Runs items through Triton, as few inferences as the model allows.
+    """Runs items through Triton, as few inferences as the model allows; for one hub's greenlets.
 
-    ``concurrency`` bounds the inferences that one call has under way at a time. ``on_version``
-    is told which version answered where the call left that to Triton.
+    ``limits`` says how a model is fed. ``max_queue`` bounds the items that wait for one model.
+    ``on_version`` is told which version answered where the call left that to Triton. Without
+    ``share`` no two calls share an inference.
     """
 
     def __init__(
         self,
         client: TritonClient,
-        concurrency: int = 8,
+        limits: Callable[[Model], Limits],
+        *,
+        max_queue: int = 1024,
+        share: bool = True,
         on_version: Callable[[Model, str], None] = lambda *_: None,
     ) -> None:
         self._client = client
-        self._concurrency = concurrency
+        self._limits = limits
+        self._max_queue = max_queue
+        self._share = share
         self._on_version = on_version
+        self._lanes: dict[tuple[str, str], tuple[Model, Lane]] = {}
+
+    def is_full(self, model: str, version: str = "") -> bool:
+        """Tell whether as many items wait for the model as may."""
+        known = self._lanes.get((model, version))
+        return known is not None and known[1].waiting >= self._max_queue
 
     def submit(
         self,
@@ -66,145 +66,99 @@ class Batcher:
         """Return for each item its outputs, or the error that it alone has.
 
         A batch that Triton refuses is run again item by item, once, so that one bad item does
-        not fail the others. What failed in any other way is not sent again.
+        not fail the others. What failed in any other way is not sent again. Raises
+        :class:`trihook.OverloadedError` where the queue is full.
         """
-        call = _Call(self._client, model, version, request_id, deadline, self._on_version)
-        batches = list(plan(items, model))
-        pieces: list[list[Result]] = [[] for _ in items]
-        for batch, results in zip(batches, self._side_by_side(call, items, batches), strict=True):
-            for part, result in zip(batch, results, strict=True):
-                pieces[part.index].append(result)
-        return [_join(item, results) for item, results in zip(items, pieces, strict=True)]
+        if not items:
+            return []
+        if self.is_full(model.name, version):
+            raise OverloadedError(f"as many items wait for model {model.name!r} as may")
+        limits = self._limits(model)
+        parts = [list(cut(item, limits.rows)) for item in items]
+        submission = Submission(sum(map(len, parts)), deadline or Deadline(), request_id)
+        queued = _enqueue(parts, submission)
+        if model.stateful:
+            for one in queued:
+                self._run(model, version, [one])
+        else:
+            self._lane(model, version).submit(_group(queued, model), submission)
+        return _collect(items, parts, submission)
 
-    def _side_by_side(
-        self, call: _Call, items: Sequence[Inputs], batches: Sequence[Batch]
-    ) -> list[list[Result]]:
-        if len(batches) == 1 or call.model.stateful:
-            return [call.run(items, batch) for batch in batches]
-        pool = Pool(self._concurrency)
-        return list(pool.map(lambda batch: call.run(items, batch), batches))
+    def _lane(self, model: Model, version: str) -> Lane:
+        """Return the lane of a model as it is now; what waits for it as it was goes its way."""
+        known = self._lanes.get((model.name, version))
+        if known is not None and (known[0] is model or known[0] == model):
+            return known[1]
+        lane = Lane(
+            self._limits(model), lambda batch: self._run(model, version, batch), share=self._share
+        )
+        if self._share:
+            self._lanes[model.name, version] = (model, lane)
+        return lane
 
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """What the inferences of one submission have in common."""
-
-    client: TritonClient
-    model: Model
-    version: str
-    request_id: str
-    deadline: Deadline | None
-    on_version: Callable[[Model, str], None]
-
-    def run(self, items: Sequence[Inputs], batch: Batch) -> list[Result]:
-        """Return a result for each part of the batch."""
+    def _run(self, model: Model, version: str, batch: Sequence[Queued]) -> None:
+        """Settle each part of the batch."""
         try:
-            return list(self._infer(items, batch))
+            shares = self._infer(model, version, batch)
         except ScoringError as exc:
             if len(batch) == 1 or not isinstance(exc.__cause__, TritonRefusalError):
-                return [exc for _ in batch]
-        return [result for part in batch for result in self._run_alone(items, part)]
+                for queued in batch:
+                    queued.submission.settle(queued.place, exc)
+            else:
+                for queued in batch:
+                    self._run(model, version, [queued])
+            return
+        for queued, share in zip(batch, shares, strict=True):
+            queued.submission.settle(queued.place, share)
 
-    def _run_alone(self, items: Sequence[Inputs], part: Part) -> list[Result]:
-        try:
-            return list(self._infer(items, (part,)))
-        except ScoringError as exc:
-            return [exc]
-
-    def _infer(self, items: Sequence[Inputs], batch: Batch) -> Iterator[dict[str, Array]]:
-        outputs, version = self.client.infer(
-            self.model,
-            stack(items, batch),
-            version=self.version,
-            outputs=items[batch[0].index].outputs,
-            request_id=self.request_id,
-            rows=sum(part.stop - part.start for part in batch),
-            deadline=self.deadline,
+    def _infer(
+        self, model: Model, version: str, batch: Sequence[Queued]
+    ) -> Iterator[dict[str, Array]]:
+        parts = [queued.part for queued in batch]
+        outputs, answered = self._client.infer(
+            model,
+            stack(parts),
+            version=version,
+            outputs=parts[0].inputs.outputs,
+            request_id=_name(batch),
+            rows=sum(part.stop - part.start for part in parts),
+            deadline=max((queued.submission.deadline for queued in batch), key=lambda d: d.at),
         )
-        if not self.version:
-            self.on_version(self.model, version)
-        return unstack(outputs, batch)
+        if not version:
+            self._on_version(model, answered)
+        return unstack(outputs, parts)
 
 
-def plan(items: Sequence[Inputs], model: Model) -> Iterator[Batch]:
-    """Yield the batches: parts of items that are alike, in order, at most a batch size of rows.
-
-    A model with a sequence batcher gets its items one by one: their order is their meaning.
-    """
-    limit = model.max_batch_size
-    if not limit:
-        yield from ((Part(index, 0, 0),) for index in range(len(items)))
-        return
-    groups: dict[Hashable, list[Part]] = {}
-    for index, item in enumerate(items):
-        key = index if model.stateful else _likeness(item)
-        groups.setdefault(key, []).extend(_cut(index, item.rows, limit))
-    for parts in groups.values():
-        yield from _pack(parts, limit)
+def _enqueue(parts: Sequence[Sequence[Part]], submission: Submission) -> list[Queued]:
+    flat = (part for each in parts for part in each)
+    return [Queued(part, submission, place) for place, part in enumerate(flat)]
 
 
-def _cut(index: int, rows: int, limit: int) -> Iterator[Part]:
-    for start in range(0, rows, limit):
-        yield Part(index, start, min(start + limit, rows))
+def _group(queued: Sequence[Queued], model: Model) -> Iterable[tuple[Hashable, deque[Queued]]]:
+    """Bring together what may share an inference."""
+    groups: dict[Hashable, deque[Queued]] = {}
+    for one in queued:
+        groups.setdefault(likeness(one.part.inputs, model), deque()).append(one)
+    return groups.items()
 
 
-def _pack(parts: Sequence[Part], limit: int) -> Iterator[Batch]:
-    batch: list[Part] = []
-    room = limit
-    for part in parts:
-        rows = part.stop - part.start
-        if rows > room:
-            yield tuple(batch)
-            batch, room = [], limit
-        batch.append(part)
-        room -= rows
-    if batch:
-        yield tuple(batch)
+def _name(batch: Sequence[Queued]) -> str:
+    """Return an id for Triton's log: that of the first request, and how many more there are."""
+    first = batch[0].submission.request_id
+    others = {id(queued.submission) for queued in batch} if len(batch) > 1 else ()
+    return f"{first}+{len(others) - 1}" if len(others) > 1 else first
 
 
-def _likeness(item: Inputs) -> Hashable:
-    shapes = tuple((name, array.shape[1:]) for name, array in item.tensors.items())
-    return shapes, item.outputs
+def _collect(
+    items: Sequence[Inputs], parts: Sequence[Sequence[Part]], submission: Submission
+) -> list[Result]:
+    """Return the result of each item: the outputs of its parts, or the first error among them."""
+    results = iter(submission.results)
+    return [
+        _join(item, [next(results) for _ in each]) for item, each in zip(items, parts, strict=True)
+    ]
 
 
-def stack(items: Sequence[Inputs], batch: Batch) -> Mapping[str, Array]:
-    """Return the batch's input tensors; a batch of one whole item is not copied."""
-    first = items[batch[0].index]
-    if len(batch) == 1:
-        part = batch[0]
-        if part.stop - part.start == first.rows:
-            return first.tensors
-        return {name: array[part.start : part.stop] for name, array in first.tensors.items()}
-    return {
-        name: np.concatenate(
-            [items[part.index].tensors[name][part.start : part.stop] for part in batch]
-        )
-        for name in first.tensors
-    }
-
-
-def unstack(outputs: Mapping[str, Array], batch: Batch) -> Iterator[dict[str, Array]]:
-    """Yield each part's share of a batch's outputs, as views."""
-    at = 0
-    for part in batch:
-        rows = part.stop - part.start
-        if rows:
-            yield {name: array[at : at + rows] for name, array in outputs.items()}
-        else:
-            yield dict(outputs)
-        at += rows
-
-
-def _join(item: Inputs, pieces: Sequence[Result]) -> Result:
-    """Bring the pieces of one item together again, in order, and give it its own shape."""
-    parts: list[dict[str, Array]] = []
-    for piece in pieces:
-        if isinstance(piece, ScoringError):
-            return piece
-        parts.append(piece)
-    whole = parts[0]
-    if len(parts) > 1:
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in whole}
-        for array in whole.values():
-            array.flags.writeable = False
-    return {name: array[0] for name, array in whole.items()} if item.squeeze else whole
+def _join(item: Inputs, shares: Sequence[Result]) -> Result:
+    error = next((share for share in shares if isinstance(share, ScoringError)), None)
+    return error or join(item, [share for share in shares if isinstance(share, dict)])

@@ -54,6 +54,11 @@ class Catalog:
         """The latest snapshot, immutable, empty before the first reading."""
         return self._models
 
+    @property
+    def only_model(self) -> str:
+        """The name of the only model there is, ``""`` where there are more or none."""
+        return next(iter(self._models)) if len(self._models) == 1 else ""
+
     def lists(self, name: str) -> bool:
         """Tell whether the repository has such a model, which then may become ready."""
         return name in self._listed
@@ -138,7 +143,8 @@ class Catalog:
         for name, versions in served.items():
             known = self._models.get(name)
             if known is None or name in used or self._served.get(name) != versions:
-                known = self._read(name)
+                fresh = self._read(name)
+                known = known if fresh == known else fresh  # what was resolved for it still holds
             if known is not None:
                 models[name] = known
         self._models = MappingProxyType(models)

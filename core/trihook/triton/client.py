@@ -19,8 +19,9 @@ from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from trihook.deadline import Deadline
 from trihook.errors import DeadlineError, TritonError, TritonUnavailableError
-from trihook.triton.connections import HEADER_LENGTH, Answer, Connections
+from trihook.triton.connections import HEADER_LENGTH, Answer, Buffer, Connections
 from trihook.triton.dtypes import Array
+from trihook.triton.stacking import Pieces
 from trihook.triton.wire import decode_reply, encode_request
 from trihook.types import Model, RequestedOutput
 
@@ -60,7 +61,7 @@ class TritonClient:
 
     def index(self) -> list[dict[str, Any]]:
         """Return the repository index: an entry for each version of each model, with its state."""
-        entries = self._json("POST", "/v2/repository/index", b"{}")
+        entries = self._json("POST", "/v2/repository/index", [b"{}"])
         if not isinstance(entries, list) or not all(map(_is_index_entry, entries)):
             raise TritonError("Triton answered with something that is no repository index")
         return entries
@@ -76,7 +77,7 @@ class TritonClient:
     def infer(
         self,
         model: Model,
-        tensors: Mapping[str, Array],
+        tensors: Pieces,
         *,
         version: str = "",
         outputs: Sequence[RequestedOutput] = (),
@@ -86,15 +87,17 @@ class TritonClient:
     ) -> tuple[dict[str, Array], str]:
         """Run one inference and return the output tensors by name, and the version that ran.
 
-        ``tensors`` are fitted to ``model``, with a batch dimension of ``rows`` where it has one.
+        ``tensors`` are fitted to ``model``, in pieces along a batch dimension of ``rows`` where it
+        has one.
         Raises :class:`TritonError` if Triton refuses or answers with something else than what
         the model declares, :class:`TritonUnavailableError` if it or the model cannot be reached,
         and :class:`DeadlineError`.
         """
         body, header_length = encode_request(tensors, model, outputs, request_id)
-        headers = {"Content-Type": "application/octet-stream"}
-        if header_length is not None:
-            headers[HEADER_LENGTH] = str(header_length)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            HEADER_LENGTH: str(header_length),
+        }
         path = f"{model_path(model.name, version)}/infer"
         answer = self.request("POST", path, body, headers, deadline=deadline)
         if answer.status != 200:
@@ -110,13 +113,14 @@ class TritonClient:
         self,
         method: str,
         path: str,
-        body: bytes = b"",
+        body: Sequence[Buffer] = (),
         headers: Mapping[str, str] | None = None,
         deadline: Deadline | None = None,
     ) -> Answer:
         """Send one request and read its whole answer, whatever its status, within the deadline.
 
-        Raises :class:`TritonUnavailableError`, :class:`TritonError` or :class:`DeadlineError`.
+        ``body`` comes in buffers, which are sent one after the other. Raises
+        :class:`TritonUnavailableError`, :class:`TritonError` or :class:`DeadlineError`.
         """
         seconds = (deadline or Deadline.after(self._timeout)).left()
         if seconds == 0:
@@ -137,7 +141,7 @@ class TritonClient:
         finally:
             timer.close()
 
-    def _json(self, method: str, path: str, body: bytes = b"") -> Any:
+    def _json(self, method: str, path: str, body: Sequence[Buffer] = ()) -> Any:
         answer = self.request(method, path, body)
         if answer.status != 200:
             _LOG.debug("triton answered %s %s with %d", method, path, answer.status)

@@ -6,8 +6,9 @@ an exchange anywhere, and leaves no connection behind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from gevent.lock import BoundedSemaphore
@@ -20,6 +21,10 @@ from geventhttpclient.response import (
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _BLOCK_SIZE = 65536
+_COPIED_BELOW = 65536  # bytes that are sooner copied together than sent one by one
+
+Buffer: TypeAlias = "bytes | memoryview"
+"""What is sent as it lies in memory; a view is one of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,23 @@ class Connections:
         self._pool = self._open()
 
     def exchange(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Sequence[Buffer] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request and read its whole answer.
+        """Send one request, its body in buffers, and read its whole answer.
 
         Raises ``OSError``, geventhttpclient's ``HTTPParseError`` and ``ValueError``; whatever is
         raised, all idle connections are given up with this one, for they are as stale.
         """
-        fields = {"Host": self._netloc, "Content-Length": len(body), **(headers or {})}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        message = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
+        length = sum(map(len, body))
+        fields = {"Host": self._netloc, "Content-Length": length, **(headers or {})}
+        head = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+        message = [f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1"), *body]
+        if length < _COPIED_BELOW:
+            message = [b"".join(message)]
         with self._slots:
             pool = self._pool
             try:
@@ -89,11 +101,12 @@ class Connections:
         failed.close()
 
 
-def _send(pool: ConnectionPool, message: bytes, method: str) -> HTTPSocketPoolResponse:
+def _send(pool: ConnectionPool, message: Sequence[Buffer], method: str) -> HTTPSocketPoolResponse:
     """Send a request once, and read the header of its answer."""
     connection = pool.get_socket()
     try:
-        connection.sendall(message)
+        for buffer in message:
+            connection.sendall(buffer)
     except BaseException:
         pool.release_socket(connection)
         raise

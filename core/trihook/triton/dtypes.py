@@ -74,6 +74,8 @@ def _cast_number(array: Array, dtype: np.dtype[Any], datatype: str) -> Array:
         return array.astype(dtype)  # numpy's dtype for an empty list says nothing
     if came not in "iuf" or wanted == "b" or (came == "f" and wanted != "f"):
         raise MisfitError(f"{_describe(array)} cannot be cast to {datatype}")
+    if came == "f" and array.size and np.abs(array).max() <= np.finfo(dtype).max:
+        return array.astype(dtype)  # as nearly all are: no look at each result is needed
     with np.errstate(over="ignore", invalid="ignore"):
         result = array.astype(dtype)
     if came == "f":

@@ -6,14 +6,14 @@ Pure: arrays in, arrays out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from trihook.errors import MisfitError
 from trihook.triton.dtypes import DTYPES, Array, cast
-from trihook.types import Inference, Model, RequestedOutput, TensorSpec
+from trihook.types import Inference, Model, RequestedOutput, Scalar, TensorSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,12 +22,14 @@ class Inputs:
 
     Where the model has a batch dimension every tensor has it too, with ``rows`` rows, and
     ``squeeze`` says that the item came without it and wants its outputs so; else ``rows`` is 0.
+    ``padding`` are the values that fill up those inputs that may be made longer.
     """
 
     tensors: Mapping[str, Array]
     rows: int = 0
     squeeze: bool = False
     outputs: tuple[RequestedOutput, ...] = ()
+    padding: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 def build_inputs(inference: Inference, model: Model) -> Inputs:
@@ -43,7 +45,7 @@ def build_inputs(inference: Inference, model: Model) -> Inputs:
         if spec.name in inference.inputs
     }
     if not model.max_batch_size:
-        return Inputs(fitted, outputs=inference.outputs)
+        return Inputs(fitted, outputs=inference.outputs, padding=inference.padding)
     return _add_batch_dimension(fitted, inference, model)
 
 
@@ -66,7 +68,7 @@ def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
     if not _matches(row, spec.shape):
         came = ", ".join(map(str, array.shape))
         raise MisfitError(f"input {spec} does not take an array of shape [{came}]")
-    return np.require(array, requirements="C")
+    return array if array.flags.c_contiguous else np.require(array, requirements="C")
 
 
 def _to_array(value: ArrayLike, spec: TensorSpec) -> Array:
@@ -126,7 +128,13 @@ def _add_batch_dimension(fitted: dict[str, Array], inference: Inference, model: 
         raise MisfitError(f"{having} came with a batch dimension and {lacking} without")
     if not any(ranked.values()):
         tensors = {name: array[np.newaxis] for name, array in fitted.items()}
-        return Inputs(tensors, rows=1, squeeze=True, outputs=inference.outputs)
+        return Inputs(
+            tensors,
+            rows=1,
+            squeeze=True,
+            outputs=inference.outputs,
+            padding=inference.padding,
+        )
     sizes = {name: array.shape[0] for name, array in fitted.items()}
     if len(set(sizes.values())) > 1:
         came = ", ".join(f"{name} {size}" for name, size in sizes.items())
@@ -134,7 +142,7 @@ def _add_batch_dimension(fitted: dict[str, Array], inference: Inference, model: 
     rows = next(iter(sizes.values()))
     if rows == 0:
         raise MisfitError("the batch dimension is empty")
-    return Inputs(fitted, rows=rows, outputs=inference.outputs)
+    return Inputs(fitted, rows=rows, outputs=inference.outputs, padding=inference.padding)
 
 
 def zeros(spec: TensorSpec) -> Array:

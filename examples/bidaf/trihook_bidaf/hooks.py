@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 _OUTPUTS = ("start_pos", "end_pos")
 
 
-@hookimpl
+def finds_answers(model: Model) -> bool:
+    """Tell whether the model gives the positions of an answer."""
+    return all(model.output(name) is not None for name in _OUTPUTS)
+
+
+@hookimpl(models=finds_answers, quick_below=1024)
 def postprocess(outputs: Outputs, item: Item, model: Model) -> dict[str, Any] | None:
     """Cut the answer from the context: ``{"answer", "start", "end", "words"}``.
 
@@ -29,7 +34,7 @@ def postprocess(outputs: Outputs, item: Item, model: Model) -> dict[str, Any] | 
     context or an end before the start are no answer: the reply is then the empty answer,
     ``""`` at 0 with no words, as a model that finds nothing would give it.
     """
-    if any(model.output(name) is None for name in _OUTPUTS):
+    if not finds_answers(model):
         return None
     text, tokens = item.state.get("context_text"), item.state.get("context_tokens")
     if text is None or tokens is None:

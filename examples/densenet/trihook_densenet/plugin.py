@@ -17,9 +17,22 @@ if TYPE_CHECKING:
 
 _ACTIVATIONS: dict[str, Activation] = {"auto": "auto", "softmax": "softmax", "none": "none"}
 _TOP = 5
+_QUICK_BELOW = 16 * 1024  # the scores of four pictures, which take 0.4 ms
 
 
-@hookimpl
+def sorts_pictures(model: Model) -> bool:
+    """Tell whether the model takes a picture and has one output, of a thousand values.
+
+    The output's shape may hold further dimensions of 1, and a leading -1.
+    """
+    if find_target(model) is None or len(model.outputs) != 1:
+        return False
+    shape = model.outputs[0].shape
+    shape = shape[1:] if shape[:1] == (-1,) else shape
+    return [size for size in shape if size != 1] == [CLASSES]
+
+
+@hookimpl(models=sorts_pictures, quick_below=_QUICK_BELOW)
 def postprocess(
     outputs: Mapping[str, NDArray[Any]], model: Model, request: ScoringRequest
 ) -> dict[str, Any] | None:
@@ -37,18 +50,6 @@ def postprocess(
         return {**best[0], "top": best}
     except (ValueError, IndexError) as exc:
         raise TritonError(f"output {name!r} of {model} holds no scores of classes") from exc
-
-
-def sorts_pictures(model: Model) -> bool:
-    """Tell whether the model takes a picture and has one output, of a thousand values.
-
-    The output's shape may hold further dimensions of 1, and a leading -1.
-    """
-    if find_target(model) is None or len(model.outputs) != 1:
-        return False
-    shape = model.outputs[0].shape
-    shape = shape[1:] if shape[:1] == (-1,) else shape
-    return [size for size in shape if size != 1] == [CLASSES]
 
 
 def _describe(score: Score) -> dict[str, Any]:

@@ -24,13 +24,19 @@ if TYPE_CHECKING:
 
     from trihook_nltk.fields import Strings
 
+_QUICK_BELOW = 512  # some 80 words, which take less than a millisecond
 _EXAMPLES = {
     "context": "The Eiffel Tower was completed in 1889. It stands in Paris.",
     "query": "When was the Eiffel Tower completed?",
 }
 
 
-@hookimpl
+def takes_words(model: Model) -> bool:
+    """Tell whether the model has inputs for the words or characters of a text."""
+    return bool(text_fields(model))
+
+
+@hookimpl(models=takes_words, quick_below=_QUICK_BELOW)
 def preprocess(item: Item, model: Model) -> dict[str, Strings] | None:
     """Turn ``{"<field>": "text", …}``, or a plain text for a sole field, into words."""
     fields = text_fields(model)
@@ -49,7 +55,7 @@ def preprocess(item: Item, model: Model) -> dict[str, Strings] | None:
     return tensors
 
 
-@hookimpl
+@hookimpl(models=takes_words)
 def example(model: Model) -> Item | None:
     """Give a short text for each of the model's fields."""
     names = [field.name for field in text_fields(model)]

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@hookimpl
+def takes_pictures(model: Model) -> bool:
+    """Tell whether one of the model's inputs is a picture, and its only one."""
+    return find_target(model) is not None
+
+
+@hookimpl(models=takes_pictures)
 def preprocess(item: Item, model: Model) -> dict[str, NDArray[Any]] | None:
     """Turn the item's picture into the model's input; None if either is not about pictures."""
     target = find_target(model)
@@ -31,7 +36,7 @@ def preprocess(item: Item, model: Model) -> dict[str, NDArray[Any]] | None:
     return {target.input: tensor[np.newaxis] if target.leading else tensor}
 
 
-@hookimpl
+@hookimpl(models=takes_pictures)
 def example(model: Model) -> Item | None:
     """Give a small PNG picture of a colour gradient for a model that takes pictures."""
     if find_target(model) is None:

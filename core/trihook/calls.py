@@ -1,0 +1,103 @@
+"""One call of a hook on its way through the plugins: who runs, who answered, who is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+
+@dataclass(slots=True)
+class HookCall:
+    """What is known of one call of a hook, also while it is still under way.
+
+    ``running`` is the plugin whose code was entered last, ``answered`` the one whose answer was
+    taken (a wrapper, if it put its own in place of the plugin's), ``blamed`` the one that
+    raised. ``done`` says that the call has ended. ``skipped`` are the implementations that the call
+    does not concern.
+    """
+
+    hook: str
+    running: str = ""
+    answered: str = ""
+    blamed: str = ""
+    done: bool = False
+    skipped: frozenset[pluggy.HookImpl] = frozenset()
+    _raised: BaseException | None = None
+
+    def blame(self, plugin: str, exc: BaseException) -> None:
+        """Remember who raised an exception first: it passes through every wrapper above."""
+        if exc is not self._raised:
+            self._raised, self.blamed = exc, plugin
+
+
+CURRENT: ContextVar[HookCall] = ContextVar("trihook_hook_call")
+"""The call that a traced implementation reports to."""
+
+
+def trace(hookimpl: pluggy.HookImpl) -> None:
+    """Let an implementation report to the call that it runs in.
+
+    pluggy tells neither whose answer was taken nor who raised, so the function that it calls is
+    replaced by one that does.
+    """
+    wrap = _traced_wrapper if hookimpl.wrapper or hookimpl.hookwrapper else _traced
+    object.__setattr__(hookimpl, "function", wrap(hookimpl.function, hookimpl))
+
+
+def _traced(function: Callable[..., Any], hookimpl: pluggy.HookImpl) -> Callable[..., Any]:
+    def run(*arguments: object, **keywords: object) -> object:
+        call = CURRENT.get()
+        if hookimpl in call.skipped:
+            return None
+        call.running = hookimpl.plugin_name
+        try:
+            answer = function(*arguments, **keywords)
+        except BaseException as exc:
+            call.blame(hookimpl.plugin_name, exc)
+            raise
+        if answer is not None:
+            call.answered = hookimpl.plugin_name
+        return answer
+
+    return run
+
+
+def _traced_wrapper(function: Callable[..., Any], hookimpl: pluggy.HookImpl) -> Callable[..., Any]:
+    plugin = hookimpl.plugin_name
+
+    def run(*arguments: object, **keywords: object) -> Generator[None, Any, Any]:
+        call = CURRENT.get()
+        if hookimpl in call.skipped:
+            return (yield)
+        call.running = plugin
+        inner = None
+        try:
+            steps = function(*arguments, **keywords)
+            next(steps)
+            try:
+                inner = yield
+            except BaseException as exc:  # noqa: BLE001 - it is handed to the wrapper
+                call.running = plugin
+                steps.throw(exc)
+            else:
+                call.running = plugin
+                steps.send(inner)
+            _refuse_second_yield(steps)
+        except StopIteration as end:
+            if end.value is not None and end.value is not inner:
+                call.answered = plugin
+            return end.value
+        except BaseException as exc:
+            call.blame(plugin, exc)
+            raise
+
+    return run
+
+
+def _refuse_second_yield(steps: Generator[None, Any, Any]) -> None:
+    steps.close()
+    raise RuntimeError("a wrapper yields exactly once")

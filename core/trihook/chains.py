@@ -1,0 +1,99 @@
+"""The implementations of one hook that concern a model: resolved once, asked for every item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+from trihook.calls import CURRENT, HookCall, trace
+from trihook.marks import Marks, marks_of
+from trihook.types import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One plugin's implementation of a hook, as it was before it was traced."""
+
+    hookimpl: pluggy.HookImpl
+    function: Callable[..., Any]
+    marks: Marks
+
+    @property
+    def is_wrapper(self) -> bool:
+        """Whether it goes around the others."""
+        return self.hookimpl.wrapper or self.hookimpl.hookwrapper
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The implementations of ``hook`` that are asked, first to last, until one answers.
+
+    ``quick_below`` is the size in bytes below which all of them are quick, 0 if one never is.
+    Where a wrapper is among them pluggy itself asks, all that are not ``skipped``.
+    """
+
+    hook: pluggy.HookCaller
+    implementations: tuple[Implementation, ...]
+    skipped: frozenset[pluggy.HookImpl]
+    quick_below: int
+    wrapped: bool
+
+    def ask(self, call: HookCall, arguments: Mapping[str, object]) -> Any:
+        """Return the first answer, or None; the call is told who runs, answers and raises."""
+        if self.wrapped:
+            return self._ask_pluggy(call, arguments)
+        for implementation in self.implementations:
+            hookimpl = implementation.hookimpl
+            call.running = hookimpl.plugin_name
+            answer = implementation.function(*[arguments[name] for name in hookimpl.argnames])
+            if answer is not None:
+                call.answered = call.running
+                return answer
+        return None
+
+    def _ask_pluggy(self, call: HookCall, arguments: Mapping[str, object]) -> Any:
+        call.skipped = self.skipped
+        token = CURRENT.set(call)
+        try:
+            return self.hook(**arguments)
+        finally:
+            CURRENT.reset(token)
+
+
+def find_implementations(hook: pluggy.HookCaller) -> tuple[Implementation, ...]:
+    """Return a hook's implementations in the order in which they are asked, and trace them.
+
+    What is called later through pluggy reports to the call that it runs in.
+    """
+    found = []
+    for hookimpl in reversed(hook.get_hookimpls()):  # pluggy keeps the last one asked first
+        found.append(Implementation(hookimpl, hookimpl.function, marks_of(hookimpl.function)))
+        trace(hookimpl)
+    return tuple(found)
+
+
+def build_chain(
+    call: HookCall,
+    hook: pluggy.HookCaller,
+    implementations: Sequence[Implementation],
+    model: Model | None,
+) -> Chain:
+    """Return the chain of those implementations that take the model; None takes them all.
+
+    Raises what a mark raises; the call then says whose it is.
+    """
+    asked = tuple(each for each in implementations if _takes(call, each, model))
+    skipped = frozenset(each.hookimpl for each in implementations if each not in asked)
+    quick_below = min((each.marks.quick_below for each in asked), default=0)
+    return Chain(hook, asked, skipped, quick_below, any(each.is_wrapper for each in asked))
+
+
+def _takes(call: HookCall, implementation: Implementation, model: Model | None) -> bool:
+    takes = implementation.marks.models
+    if takes is None or model is None:
+        return True
+    call.running = implementation.hookimpl.plugin_name
+    return takes(model)

@@ -1,0 +1,103 @@
+"""Answers on their way out, before a server or a framework has its own form for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from flask import Response
+
+from trihook.errors import ScoringError, UnavailableError
+from trihook.host.statuses import status_of
+from trihook.outcome import Outcome, Scored
+from trihook.replies import JSON, encode_json, encode_predictions, error_object
+
+MODEL_HEADER = "X-Trihook-Model"
+TIMING_HEADER = "Server-Timing"
+ID_HEADER = "X-Request-Id"
+_OURS = frozenset({"content-type", "server-timing", "x-trihook-model", "x-request-id"})
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class Answer(NamedTuple):
+    """The answer to one request."""
+
+    body: bytes = b""
+    status: int = 200
+    media_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def with_headers(self, *headers: tuple[str, str]) -> Answer:
+        """Return the same with further headers."""
+        return self._replace(headers=(*self.headers, *headers))
+
+
+def json_answer(value: object, status: int = 200) -> Answer:
+    """Return an answer of JSON."""
+    return Answer(encode_json(value), status)
+
+
+def error_answer(error: ScoringError, request_id: str) -> Answer:
+    """Return the answer that tells a caller of an error."""
+    answer = json_answer(error_object(error, request_id), status_of(error))
+    return answer._replace(headers=_retry_after(error))
+
+
+def answer_outcome(outcome: Outcome, request_id: str, *, many: bool) -> Answer:
+    """Return what became of a request: its only item's reply, or a list of all of them."""
+    if many:
+        return _answer_many(outcome, request_id)
+    return _answer_one(outcome.scored[0], request_id)
+
+
+def _answer_one(one: Scored, request_id: str) -> Answer:
+    if one.error is not None or one.reply is None:
+        return error_answer(one.error or ScoringError("the item has no reply"), request_id)
+    return Answer(one.body, one.reply.status, one.reply.media_type, _headers(one.reply.headers))
+
+
+def _answer_many(outcome: Outcome, request_id: str) -> Answer:
+    """Answer 200 if any item has a reply, else with the first error's status."""
+    bodies = [
+        one.body
+        if one.error is None
+        else encode_json({"error": {**error_object(one.error, request_id), "item": index}})
+        for index, one in enumerate(outcome.scored)
+    ]
+    errors = [one.error for one in outcome.scored if one.error is not None]
+    body = encode_predictions(bodies)
+    if errors and len(errors) == len(bodies):
+        return Answer(body, status_of(errors[0]), headers=_retry_after(errors[0]))
+    return Answer(body)
+
+
+def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the headers that a plugin gave its reply, without those that are not its own."""
+    if not given:
+        return ()
+    return tuple((name, value) for name, value in given.items() if name.lower() not in _OURS)
+
+
+def _retry_after(error: ScoringError) -> tuple[tuple[str, str], ...]:
+    if isinstance(error, UnavailableError):
+        return (("Retry-After", str(error.retry_after)),)
+    return ()
+
+
+def to_response(answer: Answer) -> Response:
+    """Return an answer in Flask's form."""
+    return Response(
+        answer.body, answer.status, list(answer.headers), content_type=answer.media_type
+    )
+
+
+def to_wsgi(answer: Answer, start_response: Callable[..., Any]) -> list[bytes]:
+    """Give an answer to a WSGI server."""
+    headers = [
+        ("Content-Type", answer.media_type),
+        ("Content-Length", str(len(answer.body))),
+        *answer.headers,
+    ]
+    start_response(_STATUS_LINES.get(answer.status) or f"{answer.status} UNKNOWN", headers)
+    return [answer.body]

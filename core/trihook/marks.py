@@ -1,0 +1,89 @@
+"""How a plugin marks its hooks: pluggy's options, and two that let the core be quick about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import pluggy
+
+if TYPE_CHECKING:
+    from trihook.types import Model
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ATTRIBUTE = "trihook_marks"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What an implementation says of itself beyond pluggy's options.
+
+    ``models`` tells for which models it is to be asked; ``quick_below`` is the size in bytes
+    below which it is quick.
+    """
+
+    models: Callable[[Model], bool] | None = None
+    quick_below: int = 0
+
+
+class HookimplMarker:
+    """Marks functions as implementations of a project's hooks.
+
+    ``specname`` names the hook where the function is called otherwise; ``tryfirst`` and
+    ``trylast`` order the implementations; ``wrapper`` makes one that goes around the others.
+    All four are pluggy's. Two more save time, and change no answer:
+
+    ``models`` is a function of a model: the implementation is asked only for models for which it
+    is true. It is called once for each model, not for each item. (``select_model`` knows no model
+    yet, and takes no notice.)
+
+    ``quick_below`` is a number of bytes. Hooks run in native threads, so that one that computes
+    holds nobody up; handing over costs about as much as a quick hook does. An implementation
+    whose time is well under a millisecond for any input below this size, and which never waits,
+    is called at once where all others that may answer are quick as well. The size is that of
+    the request's body or, for ``postprocess``, of the outputs.
+    """
+
+    def __init__(self, project_name: str) -> None:
+        self.project_name = project_name
+        self._mark = pluggy.HookimplMarker(project_name)
+
+    @overload
+    def __call__(self, function: F) -> F: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        specname: str | None = None,
+        tryfirst: bool = False,
+        trylast: bool = False,
+        wrapper: bool = False,
+        models: Callable[[Model], bool] | None = None,
+        quick_below: int = 0,
+    ) -> Callable[[F], F]: ...
+
+    def __call__(
+        self,
+        function: F | None = None,
+        *,
+        models: Callable[[Model], bool] | None = None,
+        quick_below: int = 0,
+        **options: Any,
+    ) -> F | Callable[[F], F]:
+        """Mark a function."""
+
+        def mark(function: F) -> F:
+            setattr(function, _ATTRIBUTE, Marks(models, quick_below))
+            marked: F = self._mark(**options)(function)
+            return marked
+
+        return mark if function is None else mark(function)
+
+
+def marks_of(function: Callable[..., object]) -> Marks:
+    """Return the marks of an implementation; none where pluggy's own marker was used."""
+    marks = getattr(function, _ATTRIBUTE, None)
+    return marks if isinstance(marks, Marks) else Marks()

@@ -1,0 +1,215 @@
+"""A lane: what waits for one model, and the inferences that are under way for it.
+
+Whatever has queued while an inference was under way goes together in the next one. Nobody waits
+for company, unless a delay is set: the first to come lets those go first whose requests have
+already arrived, no more. Submissions take turns, part by part, so that a large one does not
+hold up small ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.hub import Waiter, get_hub
+
+from trihook.deadline import Deadline
+from trihook.errors import DeadlineError
+from trihook.triton.stacking import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How one model is fed.
+
+    An inference has at most ``rows``, 0 where each part goes alone. At most ``concurrency``
+    inferences are under way at a time. One that is not full waits for ``max_delay`` seconds.
+    """
+
+    rows: int
+    concurrency: int = 1
+    max_delay: float = 0.0
+
+
+class Submission:
+    """The parts of one request, until all of them have a result."""
+
+    __slots__ = ("_error", "_waiter", "abandoned", "deadline", "left", "request_id", "results")
+
+    def __init__(self, count: int, deadline: Deadline, request_id: str) -> None:
+        self.results: list[Any] = [None] * count
+        self.left = count
+        self.deadline = deadline
+        self.request_id = request_id
+        self.abandoned = False
+        self._error: BaseException | None = None
+        self._waiter: Waiter | None = None
+
+    def settle(self, place: int, result: Any) -> None:
+        """Take the result of the part at ``place``."""
+        self.results[place] = result
+        self.left -= 1
+        if not self.left:
+            self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """End the waiting with an error that no part has to itself."""
+        if not self.left:
+            return
+        self._error, self.left = error, 0
+        self._wake()
+
+    def wait(self) -> None:
+        """Wait until every part has its result; raises :class:`trihook.DeadlineError`."""
+        if self.left:
+            self._wait()
+        if self._error is not None:
+            raise self._error
+
+    def _wait(self) -> None:
+        timer = gevent.Timeout.start_new(self.deadline.left())
+        self._waiter = Waiter()
+        try:
+            self._waiter.get()
+        except gevent.Timeout as fired:
+            if fired is not timer:
+                raise
+            raise DeadlineError("Triton did not answer in time") from fired
+        finally:
+            self._waiter = None
+            self.abandoned = self.left > 0
+            timer.close()
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            get_hub().loop.run_callback(_switch, self._waiter)
+            self._waiter = None
+
+
+def _switch(waiter: Waiter) -> None:
+    waiter.switch(None)
+
+
+class Queued:
+    """One part that waits, and where its result belongs."""
+
+    __slots__ = ("part", "place", "submission")
+
+    def __init__(self, part: Part, submission: Submission, place: int) -> None:
+        self.part, self.submission, self.place = part, submission, place
+
+
+class Lane:
+    """Feeds one model, for the greenlets of one hub.
+
+    ``run`` takes a batch and settles each of its parts; what it raises fails them. A lane that
+    nobody else will ``share`` does not look out for others.
+    """
+
+    def __init__(
+        self, limits: Limits, run: Callable[[Sequence[Queued]], None], *, share: bool = True
+    ) -> None:
+        self._limits = limits
+        self._run = run
+        self._share = share
+        self._turns: dict[Hashable, deque[deque[Queued]]] = {}
+        self._under_way = 0
+        self._is_gathering = False
+        self._full = Event()
+        self.waiting = 0
+
+    def submit(self, groups: Iterable[tuple[Hashable, deque[Queued]]], own: Submission) -> None:
+        """Queue the parts of a submission, alike ones together, and wait for their results."""
+        for likeness, parts in groups:
+            self._turns.setdefault(likeness, deque()).append(parts)
+            self.waiting += len(parts)
+        if self._under_way < self._limits.concurrency and not self._is_gathering:
+            if self._share:
+                self._gather()
+            self._start(own)
+        elif self.waiting >= self._limits.rows:
+            self._full.set()
+        own.wait()
+
+    def _gather(self) -> None:
+        """Let others queue whose requests are here already, or for as long as the delay says."""
+        self._is_gathering = True
+        try:
+            if self._limits.max_delay and self.waiting < self._limits.rows:
+                self._full.clear()
+                self._full.wait(self._limits.max_delay)
+            else:
+                gevent.sleep(0)
+        finally:
+            self._is_gathering = False
+
+    def _start(self, own: Submission) -> None:
+        """Start as many inferences as may be; one that is all ``own`` needs no greenlet."""
+        while self._under_way < self._limits.concurrency:
+            batch = self._take()
+            if not batch:
+                return
+            self._under_way += 1
+            if not self._turns and all(queued.submission is own for queued in batch):
+                self._run_here(batch)
+            else:
+                gevent.spawn(self._run_all, batch)
+
+    def _run_here(self, batch: Sequence[Queued]) -> None:
+        try:
+            self._run_one(batch)
+        finally:
+            self._under_way -= 1
+            if self._turns and (rest := self._take()):
+                self._under_way += 1
+                gevent.spawn(self._run_all, rest)
+
+    def _run_all(self, batch: Sequence[Queued]) -> None:
+        """Run a batch, and then whatever has queued meanwhile."""
+        try:
+            while batch:
+                self._run_one(batch)
+                batch = self._take()
+        finally:
+            self._under_way -= 1
+
+    def _run_one(self, batch: Sequence[Queued]) -> None:
+        try:
+            self._run(batch)
+        except BaseException as exc:  # noqa: BLE001 - it is raised again where each one waits
+            for queued in batch:
+                queued.submission.fail(exc)
+
+    def _take(self) -> list[Queued]:
+        """Take the next batch: of the group that has waited longest, each submission in turn."""
+        batch: list[Queued] = []
+        while self._turns and not batch:
+            likeness = next(iter(self._turns))
+            turns = self._turns.pop(likeness)
+            self._fill(batch, turns)
+            if turns:
+                self._turns[likeness] = turns  # after the other groups
+        return batch
+
+    def _fill(self, batch: list[Queued], turns: deque[deque[Queued]]) -> None:
+        room = self._limits.rows
+        while turns:
+            parts = turns[0]
+            rows = parts[0].part.stop - parts[0].part.start
+            if batch and rows > room:
+                return
+            queued = parts.popleft()
+            turns.popleft()
+            self.waiting -= 1
+            if parts:
+                turns.append(parts)
+            if queued.submission.abandoned:
+                continue
+            batch.append(queued)
+            room -= rows
+            if room <= 0:
+                return
