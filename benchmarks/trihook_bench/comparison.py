@@ -27,7 +27,7 @@ def compare_all(
     connections: Sequence[int],
     out: Path,
 ) -> None:
-    """Measure each work on all systems that are installed; write ``comparison.json``, after each."""
+    """Measure each work on all systems installed; write ``comparison.json`` after each."""
     installed = [peer for peer in peers if is_installed(peer)]
     record: dict[str, Any] = {
         "machine": describe_machine(),
