@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def each_for(seconds: int) -> Callable[[Any], Any]:
 @click.group()
 def cli() -> None:
     """Measure trihook beside other hosts in front of one Triton."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all systems end with us
 
 
 @cli.command()
