@@ -186,7 +186,7 @@ class _Run:
             one.inputs = build_inputs(inference, model)
         except MisfitError as exc:
             if call.answered == CORE:  # whose tensors are the caller's
-                raise PayloadError(str(exc)) from exc
+                raise PayloadError(str(exc), plugin=CORE) from exc
             raise HookResultError(f"plugin {call.answered!r}: {exc}", plugin=call.answered) from exc
 
     def _postprocess(self, one: Scored, call: HookCall, model: Model) -> None:

@@ -73,15 +73,15 @@ class Batcher:
             return []
         if self.is_full(model.name, version):
             raise OverloadedError(f"as many items wait for model {model.name!r} as may")
-        limits = self._limits(model)
-        parts = [list(cut(item, limits.rows)) for item in items]
+        lane = self._lane(model, version)
+        parts = [list(cut(item, lane.limits.rows)) for item in items]
         submission = Submission(sum(map(len, parts)), deadline or Deadline(), request_id)
         queued = _enqueue(parts, submission)
         if model.stateful:
             for one in queued:
                 self._run(model, version, [one])
         else:
-            self._lane(model, version).submit(_group(queued, model), submission)
+            lane.submit(_group(queued, model), submission)
         return _collect(items, parts, submission)
 
     def _lane(self, model: Model, version: str) -> Lane:

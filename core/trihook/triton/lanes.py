@@ -113,7 +113,7 @@ class Lane:
     def __init__(
         self, limits: Limits, run: Callable[[Sequence[Queued]], None], *, share: bool = True
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self._run = run
         self._share = share
         self._turns: dict[Hashable, deque[deque[Queued]]] = {}
@@ -127,11 +127,11 @@ class Lane:
         for likeness, parts in groups:
             self._turns.setdefault(likeness, deque()).append(parts)
             self.waiting += len(parts)
-        if self._under_way < self._limits.concurrency and not self._is_gathering:
+        if self._under_way < self.limits.concurrency and not self._is_gathering:
             if self._share:
                 self._gather()
             self._start(own)
-        elif self.waiting >= self._limits.rows:
+        elif self.waiting >= self.limits.rows:
             self._full.set()
         own.wait()
 
@@ -139,9 +139,9 @@ class Lane:
         """Let others queue whose requests are here already, or for as long as the delay says."""
         self._is_gathering = True
         try:
-            if self._limits.max_delay and self.waiting < self._limits.rows:
+            if self.limits.max_delay and self.waiting < self.limits.rows:
                 self._full.clear()
-                self._full.wait(self._limits.max_delay)
+                self._full.wait(self.limits.max_delay)
             else:
                 gevent.sleep(0)
         finally:
@@ -149,7 +149,7 @@ class Lane:
 
     def _start(self, own: Submission) -> None:
         """Start as many inferences as may be; one that is all ``own`` needs no greenlet."""
-        while self._under_way < self._limits.concurrency:
+        while self._under_way < self.limits.concurrency:
             batch = self._take()
             if not batch:
                 return
@@ -196,7 +196,7 @@ class Lane:
         return batch
 
     def _fill(self, batch: list[Queued], turns: deque[deque[Queued]]) -> None:
-        room = self._limits.rows
+        room = self.limits.rows
         while turns:
             parts = turns[0]
             rows = parts[0].part.stop - parts[0].part.start
