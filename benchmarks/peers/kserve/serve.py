@@ -29,7 +29,7 @@ class Transformer(Model):
     """The work before and after the inference, for which Triton is asked by gRPC.
 
     Protocol buffers are filled and read here, and ``predict`` is overridden to send them: KServe's
-    own converts them to objects and back, and was slower.
+    own converts them to objects and back, which takes a little longer.
     """
 
     def __init__(self, work: Work) -> None:

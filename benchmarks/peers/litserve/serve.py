@@ -19,8 +19,11 @@ Context = dict[str, Any]
 
 # as many as the models take; 1 for those without a batch dimension
 BATCHES = {"vector": 32, "efficientnet": 8, "densenet": 1, "bidaf": 1}
+# inference workers: with next to nothing to prepare, more of them only split the batches; without
+# batches, each spends its time waiting for Triton
+WORKERS = {"vector": 1, "efficientnet": 2, "densenet": 4, "bidaf": 4}
 # seconds that a batch is waited for; with 0 the workers would spin while nothing comes
-BATCH_TIMEOUT = 0.005
+BATCH_TIMEOUT = 0.001
 API_SERVERS = 2
 
 
@@ -82,9 +85,7 @@ def serve(name: str, port: int) -> None:
     work, batch = WORKS[name], BATCHES[name]
     kind = BytesAPI if work.raw else JsonAPI
     api = kind(work, api_path="/score", max_batch_size=batch, batch_timeout=BATCH_TIMEOUT)
-    # a worker waits while Triton computes: with no batch in hand, two would leave a core idle
-    workers = 2 if batch > 1 else 4
-    server = LitServer(api, accelerator="cpu", workers_per_device=workers, fast_queue=True)
+    server = LitServer(api, accelerator="cpu", workers_per_device=WORKERS[name], fast_queue=True)
     server.run(
         host="127.0.0.1",
         port=port,
