@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 import gevent
 import orjson
-from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 
 from trihook.deadline import Deadline
 from trihook.errors import DeadlineError, TritonError, TritonUnavailableError
@@ -134,9 +133,9 @@ class TritonClient:
             raise DeadlineError("Triton did not answer in time") from fired
         except ssl.SSLError as exc:
             raise TritonUnavailableError("no secure connection to Triton could be made") from exc
-        except (OSError, HTTPConnectionClosed) as exc:
+        except OSError as exc:
             raise TritonUnavailableError("Triton cannot be reached") from exc
-        except (HTTPParseError, ValueError, KeyError) as exc:
+        except ValueError as exc:
             raise TritonError("Triton's address answered with something that is no HTTP") from exc
         finally:
             timer.close()

@@ -6,34 +6,43 @@ an exchange anywhere, and leaves no connection behind.
 
 from __future__ import annotations
 
+import io
+import re
+import select
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from http.client import HTTPException, HTTPResponse
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
+from gevent import socket, ssl
 from gevent.lock import BoundedSemaphore
-from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
-from geventhttpclient.response import (
-    HTTPConnectionClosed,
-    HTTPParseError,
-    HTTPSocketPoolResponse,
-)
+from gevent.monkey import get_original
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _BLOCK_SIZE = 65536
+_MAX_HEAD = 65536
 _COPIED_BELOW = 65536  # bytes that are sooner copied together than sent one by one
 
 Buffer: TypeAlias = "bytes | memoryview"
 """What is sent as it lies in memory; a view is one of bytes."""
 
+# what Triton answers, in one look; anything else that is HTTP is read by http.client
+_STATUS = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2})[ \r]")
+_FIELD = re.compile(rb"\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)")
+_HEADER_LENGTH = HEADER_LENGTH.lower().encode()
+_poll = get_original("select", "poll")  # which does not wait, and so needs no hub
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+
+class Answer(NamedTuple):
     """What Triton answered: an HTTP status, a body, and the length of its tensor header."""
 
     status: int
     body: bytes
     header_length: int | None = None
+
+
+class BrokenAnswerError(ValueError):
+    """What came is no answer of HTTP, not all of one, or more than one."""
 
 
 class Connections:
@@ -44,14 +53,13 @@ class Connections:
 
     def __init__(self, url: str, size: int, timeout: float) -> None:
         parts = urlsplit(url)
-        self._is_secure = parts.scheme == "https"
-        self._netloc = parts.netloc
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._host = parts.hostname or ""
-        self._port = parts.port or (443 if self._is_secure else 80)
-        self._size, self._timeout = size, timeout
-        # the pool has a bound of its own, but those who wait there are lost when it is dropped
+        self._address = (self._host, parts.port or (443 if self._tls else 80))
+        self._fields = f"Host: {parts.netloc}\r\n"
+        self._timeout = timeout
         self._slots = BoundedSemaphore(size)
-        self._pool = self._open()
+        self._idle: list[Any] = []
 
     def exchange(
         self,
@@ -62,62 +70,144 @@ class Connections:
     ) -> Answer:
         """Send one request, its body in buffers, and read its whole answer.
 
-        Raises ``OSError``, geventhttpclient's ``HTTPParseError`` and ``ValueError``; whatever is
+        Raises ``OSError``, and :class:`BrokenAnswerError` or another ``ValueError``; whatever is
         raised, all idle connections are given up with this one, for they are as stale.
         """
         length = sum(map(len, body))
-        fields = {"Host": self._netloc, "Content-Length": length, **(headers or {})}
-        head = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
-        message = [f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1"), *body]
+        fields = "".join([f"{name}: {value}\r\n" for name, value in (headers or {}).items()])
+        head = f"{method} {path} HTTP/1.1\r\n{self._fields}{fields}Content-Length: {length}\r\n\r\n"
+        message = [head.encode("latin-1"), *body]
         if length < _COPIED_BELOW:
             message = [b"".join(message)]
         with self._slots:
-            pool = self._pool
+            connection = self._take()
             try:
-                return _read(_send(pool, message, method))
+                for buffer in message:
+                    connection.sendall(buffer)
+                answer, is_kept = _read(connection, method)
             except BaseException:
-                self._drop(pool)
+                connection.close()
+                self.close()
                 raise
+            if is_kept:
+                self._idle.append(connection)
+            else:
+                connection.close()
+            return answer
 
     def close(self) -> None:
         """Close the idle connections; those in use end with their exchange."""
-        self._pool.close()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
-    def _open(self) -> ConnectionPool:
-        kind = SSLConnectionPool if self._is_secure else ConnectionPool
-        return kind(
-            self._host,
-            self._port,
-            self._host,
-            self._port,
-            size=self._size,
-            connection_timeout=self._timeout,
-            network_timeout=None,  # type: ignore[arg-type]  # what sockets take for no limit
-        )
+    def _take(self) -> Any:
+        """Return the connection used last, if it is as it was left, or a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_quiet(connection):
+                return connection
+            connection.close()
+        return self._connect()
 
-    def _drop(self, failed: ConnectionPool) -> None:
-        if self._pool is failed:
-            self._pool = self._open()
-        failed.close()
-
-
-def _send(pool: ConnectionPool, message: Sequence[Buffer], method: str) -> HTTPSocketPoolResponse:
-    """Send a request once, and read the header of its answer."""
-    connection = pool.get_socket()
-    try:
-        for buffer in message:
-            connection.sendall(buffer)
-    except BaseException:
-        pool.release_socket(connection)
-        raise
-    return HTTPSocketPoolResponse(connection, pool, block_size=_BLOCK_SIZE, method=method)
+    def _connect(self) -> Any:
+        connection = socket.create_connection(self._address, self._timeout)
+        try:
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_hostname=self._host)
+            connection.settimeout(None)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
-def _read(response: HTTPSocketPoolResponse) -> Answer:
-    content = bytes(response.read())
-    if not response.message_complete:
-        raise HTTPConnectionClosed("the answer was cut off")
-    if response.content_length not in (None, len(content)):
-        raise HTTPParseError("an answer that nobody asked for came with this one")
-    length = response.get(HEADER_LENGTH)
-    return Answer(response.status_code, content, None if length is None else int(str(length)))
+def _is_quiet(connection: Any) -> bool:
+    """Tell whether nothing has come since the last answer: neither the end nor what nobody asked.
+
+    Under TLS a message of that protocol itself looks like that as well, and costs a connection.
+    """
+    poll = _poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
+
+
+def _read(connection: Any, method: str) -> tuple[Answer, bool]:
+    """Read a whole answer; tell whether the connection may be used again."""
+    data = connection.recv(_BLOCK_SIZE)
+    if not data:
+        raise ConnectionResetError("the connection was closed before an answer came")
+    while (end := data.find(b"\r\n\r\n")) < 0:
+        more = connection.recv(_BLOCK_SIZE)
+        if not more or len(data) > _MAX_HEAD:
+            raise BrokenAnswerError("the answer's head is cut off, too long or none")
+        data += more
+    status = _STATUS.match(data)
+    listed = [(name.lower(), value) for name, value in _FIELD.findall(data, 0, end)]
+    fields = dict(listed)
+    length = fields.get(b"content-length", b"")
+    if (
+        status is None
+        or len(fields) != len(listed)
+        or not length.isdigit()
+        or b"transfer-encoding" in fields
+        or fields.get(b"connection", b"keep-alive").lower() != b"keep-alive"
+    ):
+        return _read_unusual(connection, data, method), False
+    body = _read_body(connection, data[end + 4 :], int(length))
+    return Answer(int(status[1]), body, _header_length(fields)), True
+
+
+def _read_body(connection: Any, first: bytes, length: int) -> bytes:
+    if len(first) < length:
+        chunks, left = [first], length - len(first)
+        while left > 0 and (chunk := connection.recv(left)):
+            chunks.append(chunk)
+            left -= len(chunk)
+        first = b"".join(chunks)
+    if len(first) != length:
+        raise BrokenAnswerError("the answer's body is cut off, or followed by what nobody asked")
+    return first
+
+
+def _header_length(fields: Mapping[bytes, bytes]) -> int | None:
+    length = fields.get(_HEADER_LENGTH)
+    return None if length is None else int(length)
+
+
+def _read_unusual(connection: Any, data: bytes, method: str) -> Answer:
+    """Read an answer that is in chunks, ends the connection, or the like."""
+    with HTTPResponse(_Rest(connection, data), method=method) as response:  # type: ignore[arg-type]  # it asks for a file only
+        try:
+            response.begin()
+            lengths = response.headers.get_all("Content-Length", [])
+            if len(set(lengths)) > 1:
+                raise BrokenAnswerError("the answer has several lengths")
+            body = response.read()
+        except HTTPException as exc:
+            raise BrokenAnswerError("the answer is not HTTP, or cut off") from exc
+        length = response.headers.get(HEADER_LENGTH)
+        return Answer(response.status, body, None if length is None else int(length))
+
+
+class _Rest(io.RawIOBase):
+    """What has been read of a connection already, and what follows, as a file."""
+
+    def __init__(self, connection: Any, data: bytes) -> None:
+        self._connection, self._data = connection, data
+
+    def makefile(self, _mode: str) -> Any:
+        """Return the file that ``http.client`` reads."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._data:
+            return int(self._connection.recv_into(buffer))
+        part = self._data[: len(buffer)]
+        buffer[: len(part)] = part
+        self._data = self._data[len(part) :]
+        return len(part)
