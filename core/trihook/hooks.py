@@ -40,7 +40,9 @@ class Hooks:
         """Tell whether all plugins that may answer are quick for an input of ``size`` bytes."""
         try:
             return size < self._chain(HookCall(hook), model).quick_below
-        except Exception:  # noqa: BLE001 - whoever asks the hook hears of it
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - whoever asks the hook hears of it
             return False
 
     def select_model(
