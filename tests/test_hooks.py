@@ -1,6 +1,7 @@
 """The face over pluggy: who is asked first, who answered, who is to blame, what is accepted."""
 
 import itertools
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -452,3 +453,152 @@ def test_a_hook_inside_a_hook_is_blamed_for_itself():
     call = HookCall("preprocess")
     assert _preprocess(_hooks(outer=Outer()), call).inputs == {"x": 1}
     assert (call.answered, call.blamed) == ("outer", "")
+
+
+# what plugins say of themselves
+
+
+def _counting(name, answer=None):
+    """Return a plugin that answers for models of one name, and the models it was asked about."""
+    asked = []
+
+    def takes(model):
+        asked.append(model.name)
+        return model.name == name
+
+    return _answers(answer, models=takes), asked
+
+
+def test_a_mark_is_asked_once_for_a_model_and_a_hook_and_not_for_each_item():
+    plugin, asked = _counting("model", {"x": 1})
+    hooks = _hooks(one=plugin)
+    for _ in range(3):
+        assert hooks.are_quick("preprocess", MODEL, 0) is False
+        assert _preprocess(hooks).inputs == {"x": 1}
+    assert asked == ["model"]
+    for _ in range(3):
+        assert _postprocess(hooks).value == {"x": 1}
+    assert asked == ["model"] * 2
+
+
+def test_a_model_that_was_read_again_is_asked_for_again():
+    plugin, asked = _counting("model", {"x": 1})
+    hooks = _hooks(one=plugin)
+    for model in (MODEL, replace(MODEL), MODEL):
+        hooks.preprocess(HookCall("preprocess"), ITEM, model, REQUEST)
+    assert asked == ["model"] * 2
+
+
+def test_a_model_s_place_in_memory_is_no_model():
+    plugin, asked = _counting("model", {"x": 1})
+    hooks = _hooks(one=plugin)
+    for _ in range(20):  # a freed model's place is soon that of the next
+        hooks.preprocess(HookCall("preprocess"), ITEM, replace(MODEL), REQUEST)
+    assert len(asked) == 20
+
+
+def test_models_that_come_and_go_are_forgotten_in_the_end():
+    hooks = _hooks(one=_answers({"x": 1}))
+    models = [replace(MODEL) for _ in range(5000)]
+    for model in models:
+        assert hooks.preprocess(HookCall("preprocess"), ITEM, model, REQUEST).inputs == {"x": 1}
+    assert len(hooks._chains) < len(models)
+
+
+def test_whose_mark_says_no_is_not_asked():
+    other, _ = _counting("other", {"x": 1})
+    call = HookCall("preprocess")
+    assert _preprocess(_hooks(other=other, any=_answers({"x": 2}, trylast=True)), call)
+    assert call.answered == "any"
+    assert _preprocess(_hooks(other=other)) is None
+
+
+def test_a_choice_of_model_takes_no_notice_of_the_mark():
+    plugin, asked = _counting("nobody", "m")
+    call = HookCall("select_model")
+    assert _hooks(one=plugin).select_model(call, REQUEST, {}).name == "m"
+    assert asked == []
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("exc", [ZeroDivisionError("secret"), SystemExit("secret")], ids=repr)
+def test_a_mark_that_raises_is_its_plugins_failure(exc, wrapped):
+    def fail(model):
+        raise exc
+
+    def look():
+        return (yield)
+
+    plugins = {"good": _answers({"x": 1}, tryfirst=True), "broken": _answers(1, models=fail)}
+    if wrapped:
+        plugins["wrap"] = _wraps(look)
+    hooks, call = _hooks(**plugins), HookCall("preprocess")
+    assert hooks.are_quick("preprocess", MODEL, 0) is False
+    with pytest.raises(HookError) as caught:
+        _preprocess(hooks, call)
+    error = caught.value
+    assert error.message == f"plugin 'broken' raised {type(exc).__name__} in preprocess"
+    assert (error.stage, error.plugin, call.blamed) == ("preprocess", "broken", "broken")
+    assert error.__cause__ is exc
+    assert call.done
+
+
+def test_a_mark_that_may_refuse_does():
+    def refuse(model):
+        raise PayloadError("not this model")
+
+    call = HookCall("preprocess")
+    with pytest.raises(PayloadError, match="not this model") as caught:
+        _preprocess(_hooks(one=_answers(1, models=refuse)), call)
+    assert (caught.value.stage, caught.value.plugin) == ("preprocess", "one")
+
+
+def test_a_mark_that_has_recovered_is_believed():
+    says = iter([ValueError, True])
+
+    def takes(model):
+        answer = next(says)
+        if answer is not True:
+            raise answer
+        return answer
+
+    hooks = _hooks(one=_answers({"x": 1}, models=takes))
+    with pytest.raises(HookError):
+        _preprocess(hooks)
+    assert _preprocess(hooks).inputs == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("marks", "size", "are_quick"),
+    [
+        ([10, 20], 9, True),
+        ([10, 20], 10, False),
+        ([0, 20], 0, False),
+        ([], 0, False),
+    ],
+)
+def test_hooks_are_quick_below_the_least_size_of_those_that_are_asked(marks, size, are_quick):
+    plugins = {f"p{n}": _answers(None, quick_below=below) for n, below in enumerate(marks)}
+    hooks = _hooks(**plugins)
+    for hook in ("preprocess", "postprocess"):
+        assert hooks.are_quick(hook, MODEL, size) is are_quick
+    assert hooks.are_quick("select_model", None, size) is are_quick
+
+
+def test_what_does_not_take_the_model_says_nothing_about_its_speed():
+    other, _ = _counting("other")
+    hooks = _hooks(slow=other, quick=_answers(None, quick_below=9))
+    assert hooks.are_quick("preprocess", MODEL, 8) is True
+    assert hooks.are_quick("preprocess", replace(MODEL, name="other"), 8) is False
+    assert hooks.are_quick("select_model", None, 8) is False
+
+
+def test_an_interrupt_from_the_keyboard_in_a_mark_is_no_plugins_failure():
+    def interrupt(model):
+        raise KeyboardInterrupt
+
+    hooks = _hooks(one=_answers(1, models=interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        hooks.are_quick("preprocess", MODEL, 0)
+    with pytest.raises(KeyboardInterrupt):
+        _preprocess(hooks)
