@@ -27,7 +27,7 @@ from trihook.service import Service
 
 _LOG = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,100}")
-_SCORING_PATH = re.compile(r"/score(?:/([^/]+)(?:/versions/([^/]+))?)?")
+_SCORING_PATH = re.compile(r"/*score(?:/([^/]+)(?:/versions/([^/]+))?)?")
 
 
 class ScoringApp(Flask):
@@ -46,9 +46,8 @@ class ScoringApp(Flask):
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer a WSGI request."""
-        path = environ["PATH_INFO"]
-        if environ["REQUEST_METHOD"] == "POST" and path.startswith("/score"):
-            named = _SCORING_PATH.fullmatch(path)
+        if environ["REQUEST_METHOD"] == "POST":
+            named = _SCORING_PATH.fullmatch(environ["PATH_INFO"])
             if named is not None:
                 model, version = (_decode(name) for name in named.groups(""))
                 return self._score(environ, start_response, model, version)
