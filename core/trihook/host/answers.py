@@ -17,6 +17,7 @@ MODEL_HEADER = "X-Trihook-Model"
 TIMING_HEADER = "Server-Timing"
 ID_HEADER = "X-Request-Id"
 _OURS = frozenset({"content-type", "server-timing", "x-trihook-model", "x-request-id"})
+_WITHOUT_BODY = frozenset({204, 304})  # RFC 9110, section 6.4.1
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -94,10 +95,9 @@ def to_response(answer: Answer) -> Response:
 
 def to_wsgi(answer: Answer, start_response: Callable[..., Any]) -> list[bytes]:
     """Give an answer to a WSGI server."""
-    headers = [
-        ("Content-Type", answer.media_type),
-        ("Content-Length", str(len(answer.body))),
-        *answer.headers,
-    ]
+    headers = [("Content-Type", answer.media_type), *answer.headers]
+    has_body = answer.status not in _WITHOUT_BODY
+    if has_body:
+        headers.append(("Content-Length", str(len(answer.body))))
     start_response(_STATUS_LINES.get(answer.status) or f"{answer.status} UNKNOWN", headers)
-    return [answer.body]
+    return [answer.body] if has_body else []
