@@ -35,6 +35,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "BYTES": np.dtype(np.object_),
 }
 
+_LARGEST = {dtype: float(np.finfo(dtype).max) for dtype in DTYPES.values() if dtype.kind == "f"}
+
 
 def cast(array: Array, datatype: str) -> Array:
     """Return ``array`` in the numpy dtype of ``datatype``, without changing a value.
@@ -74,7 +76,7 @@ def _cast_number(array: Array, dtype: np.dtype[Any], datatype: str) -> Array:
         return array.astype(dtype)  # numpy's dtype for an empty list says nothing
     if came not in "iuf" or wanted == "b" or (came == "f" and wanted != "f"):
         raise MisfitError(f"{_describe(array)} cannot be cast to {datatype}")
-    if came == "f" and array.size and np.abs(array).max() <= np.finfo(dtype).max:
+    if came == wanted == "f" and array.size and np.abs(array).max() <= _LARGEST[dtype]:
         return array.astype(dtype)  # as nearly all are: no look at each result is needed
     with np.errstate(over="ignore", invalid="ignore"):
         result = array.astype(dtype)

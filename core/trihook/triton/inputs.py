@@ -65,16 +65,16 @@ def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
     if missing > 0 and all(size in (1, -1) for size in spec.shape[:missing]):
         array = array.reshape((1,) * missing + array.shape)
     row = array.shape[1:] if batched and array.ndim > len(spec.shape) else array.shape
-    if not _matches(row, spec.shape):
+    if row != spec.shape and not _matches(row, spec.shape):
         came = ", ".join(map(str, array.shape))
         raise MisfitError(f"input {spec} does not take an array of shape [{came}]")
     return array if array.flags.c_contiguous else np.require(array, requirements="C")
 
 
 def _to_array(value: ArrayLike, spec: TensorSpec) -> Array:
-    if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
-        raise MisfitError("some of its values are masked")
     if isinstance(value, np.ndarray):
+        if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
+            raise MisfitError("some of its values are masked")
         return np.asarray(value)  # subclasses have rules of their own
     try:
         array = np.asarray(value, dtype=object if spec.datatype == "BYTES" else None)
@@ -102,11 +102,12 @@ def _matches(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
 
 
 def _check_names(inference: Inference, model: Model) -> None:
+    declared = [spec.name for spec in model.inputs]
     for name in inference.inputs:
-        if model.input(name) is None:
+        if name not in declared:
             raise MisfitError(
                 f"model {model.name!r} declares no input {name!r}; "
-                f"it declares {', '.join(spec.name for spec in model.inputs)}"
+                f"it declares {', '.join(declared)}"
             )
     for spec in model.inputs:
         if not spec.optional and spec.name not in inference.inputs:
@@ -120,20 +121,17 @@ def _check_names(inference: Inference, model: Model) -> None:
 
 
 def _add_batch_dimension(fitted: dict[str, Array], inference: Inference, model: Model) -> Inputs:
-    specs = {spec.name: spec for spec in model.inputs}
-    ranked = {name: array.ndim > len(specs[name].shape) for name, array in fitted.items()}
-    if len(set(ranked.values())) > 1:
-        having = ", ".join(name for name, has in ranked.items() if has)
-        lacking = ", ".join(name for name, has in ranked.items() if not has)
-        raise MisfitError(f"{having} came with a batch dimension and {lacking} without")
-    if not any(ranked.values()):
+    declared = {spec.name: len(spec.shape) for spec in model.inputs}
+    having = [name for name, array in fitted.items() if array.ndim > declared[name]]
+    if having and len(having) < len(fitted):
+        lacking = [name for name in fitted if name not in having]
+        raise MisfitError(
+            f"{', '.join(having)} came with a batch dimension and {', '.join(lacking)} without"
+        )
+    if not having:
         tensors = {name: array[np.newaxis] for name, array in fitted.items()}
         return Inputs(
-            tensors,
-            rows=1,
-            squeeze=True,
-            outputs=inference.outputs,
-            padding=inference.padding,
+            tensors, 1, squeeze=True, outputs=inference.outputs, padding=inference.padding
         )
     sizes = {name: array.shape[0] for name, array in fitted.items()}
     if len(set(sizes.values())) > 1:

@@ -21,6 +21,7 @@ from trihook.triton.dtypes import BF16, DTYPES, Array, cast
 from trihook.triton.stacking import Pieces
 from trihook.types import Model, RequestedOutput
 
+_COPIED_BELOW = 16384  # bytes
 _LENGTH = struct.Struct("<I").pack
 
 
@@ -44,7 +45,7 @@ def encode_request(
     for spec in model.inputs:
         if spec.name in tensors:
             pieces = tensors[spec.name]
-            data = [_encode_array(piece, spec.datatype) for piece in pieces]
+            data = [_encode_array(piece, spec.datatype) for piece in _gather(pieces)]
             entries.append(
                 {
                     "name": spec.name,
@@ -63,6 +64,13 @@ def encode_request(
         header["parameters"] = {"binary_data_output": True}
     buffers[0] = orjson.dumps(header)
     return buffers, len(buffers[0])
+
+
+def _gather(pieces: Sequence[Array]) -> Sequence[Array]:
+    """Return small pieces as one: that is quicker than to send each as it lies in memory."""
+    if len(pieces) == 1 or len(pieces) * pieces[0].nbytes > _COPIED_BELOW:
+        return pieces
+    return [np.concatenate(pieces)]
 
 
 def _encode_array(array: Array, datatype: str) -> Buffer:
