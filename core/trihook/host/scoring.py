@@ -30,6 +30,7 @@ from trihook.service import Service
 from trihook.types import ScoringRequest
 
 _LOG = logging.getLogger(__name__)
+_LOOKALIKES = frozenset({"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"})  # "Content_Type: …"
 
 
 class Scorer:
@@ -106,7 +107,7 @@ def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
     headers = {
         key[5:].replace("_", "-").lower(): value
         for key, value in environ.items()
-        if key.startswith("HTTP_")
+        if key.startswith("HTTP_") and key not in _LOOKALIKES
     }
     for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
         if environ.get(key):
