@@ -4,10 +4,15 @@ import io
 import json
 import logging
 import re
+from dataclasses import replace
 from types import SimpleNamespace
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pytest
+from flask import Flask, Request
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from trihook import (
     DeadlineError,
     OverloadedError,
@@ -19,10 +24,13 @@ from trihook import (
 )
 from trihook.config import Settings
 from trihook.defaults import Defaults
+from trihook.host.answers import Answer
 from trihook.host.app import create_app
+from trihook.host.scoring import Scorer, _headers
 from trihook.plugins import load_plugins
 from trihook.service import build_service
 from trihook.testing import FakeTriton, Harness, InlineRuntime, make_model
+from werkzeug.datastructures import EnvironHeaders
 
 DOUBLE = make_model("double", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"], max_batch_size=8)
 OTHER = make_model("other", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
@@ -508,3 +516,259 @@ def test_replies_of_numpy_are_json(client):
     harness = Harness(Numbers, models=[DOUBLE], infer=infer)
     answer = create_app(harness.service).test_client().post("/score", json=[1])
     assert json.loads(answer.data) == {"array": [2.0], "nan": None}
+
+
+# the short way of scoring requests, which is to be told from Flask's by its speed alone
+
+
+def _by_routing(path):
+    """Return what Flask's own routing makes of a POST to a path: model and version, or a status."""
+    app = Flask("oracle")
+    app.add_url_rule("/", "home", lambda: "")
+
+    def score(model="", version=""):
+        return [model, version]
+
+    for rule in ("/score", "/score/<model>", "/score/<model>/versions/<version>"):
+        app.add_url_rule(rule, "score", score, methods=["POST"])
+    answer = _post_to(app, path)
+    return answer.json if answer.status_code == 200 else answer.status_code
+
+
+def _by_the_short_way(path):
+    """Return the same of our application, in which any model scores."""
+    taken = []
+    app = _client().application
+    app._scorer = SimpleNamespace(
+        answer=lambda environ, request_id, *named: taken.append([*named]) or Answer()
+    )
+    answer = _post_to(app, path)
+    return taken[0] if taken else answer.status_code
+
+
+def _post_to(app, path):
+    """Post to a path as it is after a server has decoded it."""
+    raw = path if isinstance(path, bytes) else path.encode()
+    return app.test_client().post("/", environ_overrides={"PATH_INFO": raw.decode("latin-1")})
+
+
+PATHS = st.lists(
+    st.sampled_from(
+        ["/", "//", "score", "versions", "a", ".", "..", "模", "%2F", " ", "1", "?", ";"]
+    ),
+    max_size=8,
+).map("".join)
+
+
+@given(PATHS)
+@example("/score")
+@example("/score/")
+@example("//score/a")
+@example("/score//a")
+@example("/score/a/")
+@example("/score/a/versions")
+@example("/score/a/versions/")
+@example("/score/a/versions/1")
+@example("/score/a/versions/1/")
+@example("/score/versions/versions/versions")
+@example("/scores")
+@example("/score/..")
+@example("score")
+@example("")
+@example("/score/größe/versions/ü")
+@example(b"/score/\xff\xe6")
+@settings(max_examples=200, deadline=None)
+def test_a_path_names_the_model_that_flasks_routing_would_find(path):
+    assert _by_the_short_way(path) == _by_routing(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["größe", "模型", "a b", "a.b", "..", "a%b", "é", "versions", "\u2028"]
+)
+@pytest.mark.parametrize("place", ["path", "query"])
+def test_a_name_of_any_letters_is_found_percent_encoded(name, place):
+    client = _client(models=[replace(DOUBLE, name=name), OTHER])
+    quoted = quote(name, safe="")
+    path = f"/score/{quoted}/versions/1" if place == "path" else f"/score?model={quoted}&version=1"
+    answer = client.post(path, json=[1])
+    assert (answer.status_code, answer.json) == (200, {"outputs": {"y": [2.0]}})
+    assert unquote(answer.headers["X-Trihook-Model"]) == f"{name}/1"
+
+
+@pytest.mark.parametrize("path", ["/score", "/score/double", "/score/none/versions/9"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD"])
+def test_only_post_scores(client, method, path):
+    answer = client.open(path, method=method, json=[1])
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+    assert answer.headers["X-Request-Id"]
+    assert (answer.data == b"") is (method == "HEAD")
+
+
+@pytest.mark.parametrize("path", ["/score", "/score/double", "/score/double/versions/1"])
+def test_options_are_told(client, path):
+    answer = client.options(path)
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+@pytest.mark.parametrize(
+    ("query", "model", "version"),
+    [
+        ("model=double", "double", ""),
+        ("model=double&model=other", "double", ""),
+        ("model=&version=", "", ""),
+        ("model", "", ""),
+        ("version=1&version=2", "", "1"),
+        ("model=do%75ble&version=%31", "double", "1"),
+        ("model=a+b", "a b", ""),
+        ("Model=double", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_the_query_names_the_model_by_the_first_value_of_each_name(query, model, version):
+    [request] = _seen_by_plugins(f"/score?{query}")
+    assert (request.model, request.version) == (model, version)
+    assert request.query == Request({"QUERY_STRING": query}).args.to_dict()
+
+
+@pytest.mark.parametrize("query", ["model=other&version=7", "model=&version="])
+def test_path_and_query_are_told_apart_name_by_name(query):
+    [request] = _seen_by_plugins(f"/score/double?{query}")
+    assert (request.model, request.version) == ("double", "7" if "7" in query else "")
+
+
+def _seen_by_plugins(path, **sent):
+    """Return the requests that reach ``select_model``, whatever they name."""
+    seen = []
+
+    class Curious:
+        @hookimpl(wrapper=True)
+        def select_model(self, request):
+            seen.append(request)
+            yield
+            return "double"
+
+    harness = Harness(Curious, models=[DOUBLE], infer=infer)
+    client = create_app(harness.service).test_client()
+    client.post(path, **{"data": b"[1]", "content_type": "application/json", **sent})
+    return seen
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"(HTTP_)?(X_|CONTENT_)?[A-Z]{1,6}(_[A-Z0-9]{1,4})?", fullmatch=True)
+        | st.sampled_from(["CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_CONTENT_TYPE",
+                           "HTTP_CONTENT_LENGTH", "HTTP_HOST", "HTTP_COOKIE", "HTTP_X__A"]),
+        st.sampled_from(["", "1", "a, b", "\xe9"]),
+    )
+)  # fmt: skip
+def test_plugins_see_the_headers_that_flask_would_show(environ):
+    assert _headers(environ) == {n.lower(): v for n, v in EnvironHeaders(environ).items()}
+
+
+@pytest.mark.parametrize("content_type", [None, ""])
+def test_a_body_without_a_media_type_is_bytes(content_type):
+    [request] = _seen_by_plugins("/score", content_type=content_type)
+    [item] = request.items
+    assert (item.data, item.media_type) == (b"[1]", "")
+    assert "content-type" not in request.headers
+    assert request.size == 3
+
+
+def test_the_size_is_that_of_the_body():
+    [request] = _seen_by_plugins("/score", data=b"  [1]  ")
+    assert request.size == 7
+
+
+def test_a_reply_of_a_plugin_reaches_the_caller_with_the_hosts_own_headers():
+    class Forger:
+        @hookimpl
+        def postprocess(self):
+            forged = ["content-type", "Server-Timing", "x-trihook-model", "X-Request-ID"]
+            return Reply(b"!", 299, "a/b", {**dict.fromkeys(forged, "forged"), "X-Own": "1"})
+
+    harness = Harness(Forger, models=[DOUBLE], infer=infer)
+    client = create_app(harness.service).test_client()
+    answer = client.post("/score", json=[1], headers={"X-Request-Id": "mine"})
+    assert (answer.status, answer.data) == ("299 UNKNOWN", b"!")
+    names = [name.lower() for name, _ in answer.headers]
+    assert sorted(names) == sorted({*names}), "a header came twice"
+    assert "forged" not in answer.headers.values()
+    assert answer.headers["X-Request-Id"] == "mine"
+    assert answer.headers["X-Own"] == "1"
+    assert answer.content_type == "a/b"
+
+
+def test_a_bug_of_our_own_in_reading_the_request_is_500_as_well(monkeypatch, caplog):
+    client = _client()
+    monkeypatch.setattr(Scorer, "_read_request", lambda *_: 1 / 0)
+    assert _error(client.post("/score/double", json=[1])) == (500, "error", "request", "")
+    assert "ZeroDivisionError" in caplog.text
+
+
+# a full queue
+
+
+def _full(settings=None, models=(DOUBLE,), name="double", version=""):
+    """Return a client of a host in which as many items wait for a model as may."""
+    harness = _harness(settings, models)
+    service = harness.service
+    service.unready()  # has the models read
+    lane = service.batcher._lane(harness.triton.models[name], version)
+    lane.waiting = service.settings.max_queue
+    return create_app(service).test_client(), lane
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "models"),
+    [
+        ("/score/double", {}, (DOUBLE, OTHER)),
+        ("/score?model=double", {}, (DOUBLE, OTHER)),
+        ("/score", {"default_model": "double"}, (DOUBLE, OTHER)),
+        ("/score", {}, (DOUBLE,)),
+    ],
+)
+def test_a_full_queue_is_told_before_the_body_is_read(path, settings, models):
+    client, lane = _full(settings, models)
+    body = Unread(b"[1]")
+    answer = client.post(path, input_stream=body, content_length=3)
+    assert not body.was_read
+    assert _error(answer) == (503, OverloadedError.code, "request", "")
+    assert answer.json["message"] == "as many items wait for model 'double' as may"
+    assert answer.headers["Retry-After"] == "1"
+    lane.waiting -= 1
+    assert client.post(path, json=[1]).status_code == 200
+
+
+def test_a_full_queue_of_one_model_is_nothing_to_another():
+    client, _ = _full(models=(DOUBLE, OTHER))
+    assert client.post("/score/other", json=[1]).status_code == 200
+    assert client.post("/score/double/versions/1", json=[1]).status_code == 200
+
+
+def test_a_version_has_a_queue_of_its_own():
+    client, _ = _full(version="1")
+    assert client.post("/score/double/versions/1", json=[1]).status_code == 503
+    assert client.post("/score/double", json=[1]).status_code == 200
+
+
+def test_a_full_queue_of_the_model_that_a_plugin_chooses_is_told_as_well():
+    class Chooser:
+        @hookimpl
+        def select_model(self):
+            return "double"
+
+    harness = Harness(Chooser, models=[DOUBLE, OTHER], infer=infer)
+    harness.service.unready()
+    lane = harness.service.batcher._lane(DOUBLE, "")
+    lane.waiting = harness.service.settings.max_queue
+    answer = create_app(harness.service).test_client().post("/score", json=[1])
+    assert _error(answer) == (503, OverloadedError.code, "infer", "")
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_health_is_told_while_a_queue_is_full():
+    client, _ = _full()
+    assert client.get("/v2/health/live").status_code == 200
+    assert client.get("/v2/health/ready").status_code == 200
