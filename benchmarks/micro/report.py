@@ -1,0 +1,78 @@
+"""Write the report of a run: ``python -m micro.report pytest-benchmark.json RESULTS.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+import click
+import orjson
+from trihook_bench.machine import describe_machine
+from trihook_bench.tables import number, table
+
+Case = Mapping[str, Any]
+
+_HEAD = """# What the framework costs by itself
+
+Microseconds of processor time: medians, in brackets the least. One process, no HTTP server, no
+Triton. Made by `make bench-micro`; all that was measured is in `build/bench/micro.json`.
+"""
+
+
+@click.command()
+@click.argument("measured", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("report", type=click.Path(path_type=Path, dir_okay=False))
+def main(measured: Path, report: Path) -> None:
+    """Write REPORT from what pytest-benchmark MEASURED."""
+    run = orjson.loads(measured.read_bytes())
+    tables = [_describe_table(title, cases) for title, cases in _by_title(run["benchmarks"])]
+    report.write_text("\n".join([_HEAD, _describe_run(run), *tables]), "utf-8")
+    click.echo(f"wrote {report}")
+
+
+def _describe_run(run: Mapping[str, Any]) -> str:
+    """Say what was measured, on what, and how far the rounds lay apart."""
+    machine = describe_machine()
+    packages = ("numpy", "pillow", "orjson", "flask", "gevent", "tritonclient")
+    versions = ", ".join(f"{name} {machine['versions'][name]}" for name in packages)
+    commit = run["commit_info"]
+    state = " with uncommitted changes" if commit.get("dirty") else ""
+    spreads = [each["stats"]["iqr"] / each["stats"]["median"] for each in run["benchmarks"]]
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, "
+        f"Python {machine['python']}; {versions}.\n"
+        f"Commit {commit.get('id', 'unknown')[:12]}{state}, {run['datetime'][:10]}. In nine cases "
+        f"of ten the middle half of the rounds lay within "
+        f"{quantiles(spreads, n=10)[-1]:.0%} of the median.\n"
+    )
+
+
+def _by_title(cases: Sequence[Case]) -> Iterator[tuple[str, list[Case]]]:
+    for title in dict.fromkeys(case["group"] for case in cases):
+        yield title, [case for case in cases if case["group"] == title]
+
+
+def _describe_table(title: str, cases: Sequence[Case]) -> str:
+    rows = dict.fromkeys(case["extra_info"]["row"] for case in cases)
+    columns = dict.fromkeys(case["extra_info"]["column"] for case in cases)
+    cells = {(case["extra_info"]["row"], case["extra_info"]["column"]): case for case in cases}
+    lines = [
+        [row, *(_microseconds(cells.get((row, column))) for column in columns)] for row in rows
+    ]
+    note = cases[0]["extra_info"]["note"]
+    return f"## {title}\n\n{note}\n\n{table(['µs', *columns], lines)}\n"
+
+
+def _microseconds(case: Case | None) -> str:
+    """Write the median and the least, by what a call counts as."""
+    if case is None:
+        return "-"
+    stats, per = case["stats"], case["extra_info"]["per"]
+    median, least = (number(stats[name] * 1e6 / per) for name in ("median", "min"))
+    return f"{median} ({least})"
+
+
+if __name__ == "__main__":
+    main()
