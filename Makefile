@@ -2,7 +2,8 @@
 # make serve   the same servers, kept running
 # make test    all tests, on a real Triton
 # make lint    style and types
-# make bench   trihook beside other hosts, some 40 minutes; make bench-quick takes a few
+# make bench   trihook beside other hosts, some 40 minutes; make bench-quick takes a few,
+#              make bench-micro a minute, for what the framework costs by itself
 
 # the wheel of the embedded Triton needs numpy 1, which has no wheels beyond Python 3.12
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
@@ -16,7 +17,7 @@ REPOSITORY := build/models/triton
 BENCH := build/bench/env/harness
 METADATA := setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg examples/*/setup.cfg)
 
-.PHONY: demo serve test lint bench bench-quick clean
+.PHONY: demo serve test lint bench bench-quick bench-micro clean
 
 demo: $(REPOSITORY)/.built
 	$(BIN)/python examples/demo.py $(REPOSITORY)
@@ -35,6 +36,11 @@ lint: $(VENV)/.dev
 bench bench-quick: $(BENCH)/.installed
 	@command -v wrk >/dev/null || { echo "wrk is missing: apt-get install wrk" >&2; exit 1; }
 	PYTHONPATH=benchmarks $(BENCH)/bin/python -m trihook_bench $(if $(filter bench,$@),full,quick)
+
+bench-micro: $(BENCH)/.installed
+	PYTHONPATH=benchmarks $(BENCH)/bin/python -m pytest -c benchmarks/micro/pytest.ini benchmarks/micro \
+		--benchmark-json=build/bench/micro.json
+	PYTHONPATH=benchmarks $(BENCH)/bin/python -m micro.report build/bench/micro.json benchmarks/micro/RESULTS.md
 
 clean:
 	rm -rf build dist $(VENV) .mypy_cache .pytest_cache .ruff_cache
