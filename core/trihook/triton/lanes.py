@@ -129,13 +129,13 @@ class Lane:
             self.waiting += len(parts)
         if self._under_way < self.limits.concurrency and not self._is_gathering:
             if self._share:
-                self._gather()
+                self._gather(own)
             self._start(own)
         elif self.waiting >= self.limits.rows:
             self._full.set()
         own.wait()
 
-    def _gather(self) -> None:
+    def _gather(self, own: Submission) -> None:
         """Let others queue whose requests are here already, or for as long as the delay says."""
         self._is_gathering = True
         try:
@@ -144,6 +144,10 @@ class Lane:
                 self._full.wait(self.limits.max_delay)
             else:
                 gevent.sleep(0)
+        except BaseException:  # whoever has queued meanwhile still waits
+            own.abandoned = True
+            gevent.spawn(self._start, own)
+            raise
         finally:
             self._is_gathering = False
 
