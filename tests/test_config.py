@@ -2,7 +2,7 @@
 
 import pytest
 from trihook import ConfigError
-from trihook.config import Settings, load_settings
+from trihook.config import ModelSettings, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -211,3 +211,51 @@ def test_what_kubernetes_says_of_a_service_named_trihook_is_no_setting():
 
 def test_the_client_s_key_is_no_setting():
     assert load_settings({}, {"TRIHOOK_KEY": "secret"}) == Settings()
+
+
+# how a model is fed
+
+
+def test_a_model_may_be_fed_otherwise(tmp_path):
+    text = "[models.m]\nmax_batch = 2\nconcurrency = 3\nmax_delay = 0.5\noptions = {a = 1}\n"
+    settings = load_settings({}, {}, _file(tmp_path, text))
+    assert settings.models == {
+        "m": ModelSettings(max_batch=2, concurrency=3, max_delay=0.5, options={"a": 1})
+    }
+
+
+def test_a_model_that_is_only_named_is_fed_as_any_other(tmp_path):
+    own = load_settings({}, {}, _file(tmp_path, "[models.m]\n")).models["m"]
+    assert (own.max_batch, own.concurrency, own.max_delay, own.options) == (None, None, 0.0, {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [("max_queue", "7", 7), ("share_batches", "false", False), ("share_batches", "1", True)],
+)
+def test_how_all_models_are_fed_may_stand_in_the_environment(variable, text, value):
+    settings = load_settings({}, {f"TRIHOOK_{variable.upper()}": text})
+    assert getattr(settings, variable) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("max_queue = 0", ["'max_queue'", "is 0"]),
+        ("share_batches = 2", ["'share_batches'", "is 2", "boolean"]),
+        ("[models.m]\nmax_batch = 0", ["'models.m.max_batch'", "is 0"]),
+        ("[models.m]\nmax_batch = 1.5", ["'models.m.max_batch'", "is 1.5", "integer"]),
+        ("[models.m]\nconcurrency = 0", ["'models.m.concurrency'", "is 0"]),
+        ("[models.m]\nmax_delay = -1", ["'models.m.max_delay'", "is -1"]),
+        ("[models.m]\nmax_delay = 11", ["'models.m.max_delay'", "is 11"]),
+        ("[models.m]\nmax_delay = nan", ["'models.m.max_delay'", "nan"]),
+        ("[models.m]\nmax_dealy = 1", ["'models.m.max_dealy'", "did you mean models.m.max_delay?"]),
+        ("[models.m]\nmax_batch_size = 1", ["is no setting", "did you mean models.m.max_batch?"]),
+        ("max_batch = 1", ["'max_batch'", "is no setting"]),
+    ],
+)
+def test_a_model_that_is_fed_wrongly_is_named(tmp_path, text, words):
+    problem = _problem(file=_file(tmp_path, text))
+    for word in words:
+        assert word in problem
+    assert len(problem.splitlines()) == 1
