@@ -1,14 +1,17 @@
 """The parts are put together from the settings, and say what is not ready."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import gevent
 import pytest
 from trihook import PluginError
 from trihook.config import Settings
 from trihook.defaults import Defaults
 from trihook.plugins import load_plugins
-from trihook.service import build_service
+from trihook.service import build_service, choose_limits
 from trihook.testing import FakeTriton, InlineRuntime, make_model, make_request
+from trihook.triton.lanes import Limits
 
 MODEL = make_model("m", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
 BROKEN = SimpleNamespace(name="broken", dist=None, load=lambda: None)
@@ -69,3 +72,81 @@ def test_a_client_is_made_from_the_settings():
     )
     assert service.client.url == "http://triton.example:9000"
     service.close()
+
+
+# how a model is fed
+
+
+def _limits(model, **settings):
+    return choose_limits(model, Settings.model_validate(settings))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wanted", "rows"),
+    [(8, None, 8), (8, 2, 2), (8, 8, 8), (8, 100, 8), (1, None, 1), (0, None, 0), (0, 4, 0)],
+)
+def test_an_inference_has_as_many_rows_as_the_model_allows_and_the_settings_want(
+    allowed, wanted, rows
+):
+    model = replace(MODEL, max_batch_size=allowed)
+    own = {} if wanted is None else {"max_batch": wanted}
+    assert _limits(model, models={"m": own}).rows == rows
+
+
+@pytest.mark.parametrize(
+    ("instances", "workers", "concurrency"),
+    [(1, 1, 1), (4, 1, 4), (4, 2, 2), (4, 3, 2), (1, 4, 1), (5, 2, 3)],
+)
+def test_the_workers_together_keep_all_instances_busy(instances, workers, concurrency):
+    model = replace(MODEL, max_batch_size=8, instances=instances)
+    assert _limits(model, workers=workers).concurrency == concurrency
+
+
+def test_where_nothing_goes_together_inferences_wait_in_triton():
+    model = replace(MODEL, max_batch_size=0, instances=1)
+    assert _limits(model, triton_connections=7, workers=2).concurrency == 7
+
+
+@pytest.mark.parametrize("allowed", [0, 8])
+def test_the_settings_win_over_what_is_chosen(allowed):
+    model = replace(MODEL, max_batch_size=allowed, instances=4)
+    own = {"concurrency": 3, "max_delay": 0.5}
+    limits = _limits(model, models={"m": own, "other": {"concurrency": 9}}, workers=2)
+    assert (limits.concurrency, limits.max_delay) == (3, 0.5)
+
+
+def test_the_settings_of_one_model_are_nothing_to_another():
+    model = replace(MODEL, max_batch_size=8)
+    assert _limits(model, models={"other": {"max_batch": 2, "max_delay": 1}}) == Limits(8, 1, 0.0)
+
+
+def test_the_limits_of_the_settings_reach_the_batches():
+    triton = FakeTriton(
+        [replace(MODEL, max_batch_size=8)], lambda model, inputs: {"y": inputs["x"]}
+    )
+    service = _build(triton=triton, models={"m": {"max_batch": 2}})
+    outcome = service.pipeline.score(make_request(*[[float(n)] for n in range(5)]))
+    assert [one.outputs["y"].tolist() for one in outcome.scored] == [[n] for n in range(5)]
+    assert sorted(len(inputs["x"]) for inputs in triton.inferences) == [1, 2, 2]
+
+
+@pytest.mark.parametrize(("share", "sizes"), [(True, [3]), (False, [1, 1, 1])])
+def test_whether_requests_share_is_up_to_the_settings(share, sizes):
+    triton = FakeTriton(
+        [replace(MODEL, max_batch_size=8)], lambda model, inputs: {"y": inputs["x"]}
+    )
+    service = _build(triton=triton, share_batches=share)
+    service.unready()
+    calls = [gevent.spawn(service.pipeline.score, make_request([n])) for n in (1.0, 2.0, 3.0)]
+    gevent.joinall(calls, timeout=5, raise_error=True)
+    assert [call.value.scored[0].outputs["y"].tolist() for call in calls] == [[1.0], [2.0], [3.0]]
+    assert [len(inputs["x"]) for inputs in triton.inferences] == sizes
+
+
+def test_how_many_may_wait_is_up_to_the_settings():
+    service = _build(max_queue=2)
+    lane = service.batcher._lane(MODEL, "")
+    lane.waiting = 1
+    assert not service.batcher.is_full("m")
+    lane.waiting = 2
+    assert service.batcher.is_full("m")
