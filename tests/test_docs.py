@@ -1,5 +1,6 @@
 """The documentation says what the code does: signatures, settings, names, commands, examples."""
 
+import dataclasses
 import inspect
 import json
 import os
@@ -14,12 +15,13 @@ import pytest
 import trihook
 from click.testing import CliRunner
 from documented import example
-from trihook import ConfigError, HookError, ScoringError, errors, hookspecs
+from trihook import ConfigError, HookError, ScoringError, errors, hookimpl, hookspecs
 from trihook.cli.main import cli
-from trihook.config import Settings, tomllib  # which is tomli before Python 3.11
+from trihook.config import ModelSettings, Settings, tomllib  # which is tomli before Python 3.11
 from trihook.hooks import HOOKS
 from trihook.host.app import create_app
 from trihook.host.statuses import status_of
+from trihook.marks import Marks
 from trihook.testing import Harness, make_model, make_request
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +80,25 @@ def test_every_setting_is_documented_with_its_default():
         assert meaning
     settings = Settings.model_validate({})
     assert documented == {name: getattr(settings, name) for name in Settings.model_fields}
+
+
+def test_every_setting_of_how_a_model_is_fed_is_documented():
+    rows = {name.strip("`"): default for name, default, _ in table(SETTINGS, "How a model is fed")}
+    own = ModelSettings.model_validate({})
+    assert {*rows, "options"} == {*ModelSettings.model_fields}
+    for name, default in rows.items():
+        if getattr(own, name) is None:  # it is chosen, and the default says in words by what
+            assert not default.startswith("`")
+        else:
+            assert tomllib.loads(f"x = {default.strip('`')}")["x"] == getattr(own, name)
+
+
+def test_the_marks_of_a_hook_are_documented():
+    quick = PLUGINS[PLUGINS.index("### Quick hooks\n") :]
+    shown = re.findall(r"^- `@hookimpl\((\w+)=", quick[: quick.index("\n## ")], re.MULTILINE)
+    assert set(shown) == {field.name for field in dataclasses.fields(Marks)}
+    parameters = inspect.signature(hookimpl.__call__).parameters
+    assert set(shown) <= set(parameters)
 
 
 def test_the_example_of_settings_is_valid():
