@@ -26,7 +26,8 @@ from trihook.config import Settings
 from trihook.defaults import Defaults
 from trihook.host.answers import Answer
 from trihook.host.app import create_app
-from trihook.host.scoring import Scorer, _headers
+from trihook.host.headers import Headers
+from trihook.host.scoring import Scorer
 from trihook.plugins import load_plugins
 from trihook.service import build_service
 from trihook.testing import FakeTriton, Harness, InlineRuntime, make_model
@@ -664,7 +665,7 @@ def _seen_by_plugins(path, **sent):
     )
 )  # fmt: skip
 def test_plugins_see_the_headers_that_flask_would_show(environ):
-    assert _headers(environ) == {n.lower(): v for n, v in EnvironHeaders(environ).items()}
+    assert Headers(environ) == {n.lower(): v for n, v in EnvironHeaders(environ).items()}
 
 
 @pytest.mark.parametrize("content_type", [None, ""])

@@ -41,8 +41,10 @@ def parse_payload(body: bytes, content_type: str, max_items: int) -> Payload:
     media type is taken for JSON all the same. Raises :class:`PayloadError` for a body that is
     empty or not what its media type says, :class:`PayloadTooLargeError` above ``max_items``.
     """
-    media_type, parameters = parse_options_header(content_type)
-    media_type = media_type.lower()
+    media_type, parameters = content_type, dict[str, str]()
+    if content_type != _JSON:
+        media_type, parameters = parse_options_header(content_type)
+        media_type = media_type.lower()
     if not body:
         raise PayloadError("the body is empty", stage="request")
     if _is_json(media_type, body):

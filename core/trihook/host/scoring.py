@@ -23,6 +23,7 @@ from trihook.host.answers import (
     error_answer,
 )
 from trihook.host.body import read_body
+from trihook.host.headers import Headers
 from trihook.host.payload import parse_payload
 from trihook.host.statuses import status_of
 from trihook.outcome import Outcome
@@ -30,7 +31,6 @@ from trihook.service import Service
 from trihook.types import ScoringRequest
 
 _LOG = logging.getLogger(__name__)
-_LOOKALIKES = frozenset({"HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"})  # "Content_Type: …"
 
 
 class Scorer:
@@ -80,7 +80,7 @@ class Scorer:
             items=payload.items,
             model=model,
             version=version,
-            headers=_headers(environ),
+            headers=Headers(environ),
             query=query,
             fields=payload.fields,
             id=request_id,
@@ -100,19 +100,6 @@ class Scorer:
 def _query(environ: Mapping[str, Any]) -> dict[str, str]:
     """Return the first value of each name in the query."""
     return Request(dict(environ)).args.to_dict() if environ.get("QUERY_STRING") else {}
-
-
-def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the request's headers by their names in lower case."""
-    headers = {
-        key[5:].replace("_", "-").lower(): value
-        for key, value in environ.items()
-        if key.startswith("HTTP_") and key not in _LOOKALIKES
-    }
-    for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
-        if environ.get(key):
-            headers[name] = environ[key]
-    return headers
 
 
 def _describe(outcome: Outcome) -> tuple[tuple[str, str], tuple[str, str]]:

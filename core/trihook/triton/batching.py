@@ -18,8 +18,9 @@ from trihook.errors import OverloadedError, ScoringError
 from trihook.triton.client import TritonClient, TritonRefusalError
 from trihook.triton.dtypes import Array
 from trihook.triton.inputs import Inputs
-from trihook.triton.lanes import Lane, Limits, Queued, Submission
+from trihook.triton.lanes import Lane, Limits, Queued
 from trihook.triton.stacking import Part, cut, join, likeness, stack, unstack
+from trihook.triton.waiting import Submission
 from trihook.types import Model
 
 Result: TypeAlias = "dict[str, Array] | ScoringError"

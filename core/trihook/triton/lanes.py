@@ -11,15 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import gevent
 from gevent.event import Event
-from gevent.hub import Waiter, get_hub
 
-from trihook.deadline import Deadline
-from trihook.errors import DeadlineError
 from trihook.triton.stacking import Part
+from trihook.triton.waiting import Alarm, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,65 +30,6 @@ class Limits:
     rows: int
     concurrency: int = 1
     max_delay: float = 0.0
-
-
-class Submission:
-    """The parts of one request, until all of them have a result."""
-
-    __slots__ = ("_error", "_waiter", "abandoned", "deadline", "left", "request_id", "results")
-
-    def __init__(self, count: int, deadline: Deadline, request_id: str) -> None:
-        self.results: list[Any] = [None] * count
-        self.left = count
-        self.deadline = deadline
-        self.request_id = request_id
-        self.abandoned = False
-        self._error: BaseException | None = None
-        self._waiter: Waiter | None = None
-
-    def settle(self, place: int, result: Any) -> None:
-        """Take the result of the part at ``place``."""
-        self.results[place] = result
-        self.left -= 1
-        if not self.left:
-            self._wake()
-
-    def fail(self, error: BaseException) -> None:
-        """End the waiting with an error that no part has to itself."""
-        if not self.left:
-            return
-        self._error, self.left = error, 0
-        self._wake()
-
-    def wait(self) -> None:
-        """Wait until every part has its result; raises :class:`trihook.DeadlineError`."""
-        if self.left:
-            self._wait()
-        if self._error is not None:
-            raise self._error
-
-    def _wait(self) -> None:
-        timer = gevent.Timeout.start_new(self.deadline.left())
-        self._waiter = Waiter()
-        try:
-            self._waiter.get()
-        except gevent.Timeout as fired:
-            if fired is not timer:
-                raise
-            raise DeadlineError("Triton did not answer in time") from fired
-        finally:
-            self._waiter = None
-            self.abandoned = self.left > 0
-            timer.close()
-
-    def _wake(self) -> None:
-        if self._waiter is not None:
-            get_hub().loop.run_callback(_switch, self._waiter)
-            self._waiter = None
-
-
-def _switch(waiter: Waiter) -> None:
-    waiter.switch(None)
 
 
 class Queued:
@@ -120,6 +58,7 @@ class Lane:
         self._under_way = 0
         self._is_gathering = False
         self._full = Event()
+        self._alarm = Alarm()
         self.waiting = 0
 
     def submit(self, groups: Iterable[tuple[Hashable, deque[Queued]]], own: Submission) -> None:
@@ -133,7 +72,7 @@ class Lane:
             self._start(own)
         elif self.waiting >= self.limits.rows:
             self._full.set()
-        own.wait()
+        own.wait(self._alarm)
 
     def _gather(self, own: Submission) -> None:
         """Let others queue whose requests are here already, or for as long as the delay says."""
