@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import quantiles
+from statistics import median
 from typing import Any
 
 import click
@@ -16,8 +16,9 @@ Case = Mapping[str, Any]
 
 _HEAD = """# What the framework costs by itself
 
-Microseconds of processor time: medians, in brackets the least. One process, no HTTP server, no
-Triton. Made by `make bench-micro`; all that was measured is in `build/bench/micro.json`.
+Microseconds of processor time: of the medians of five passes over all cases the median and, in
+brackets, the least. One process, no HTTP server, no Triton. Made by `make bench-micro`; all that
+was measured is in `build/bench/micro.json`.
 """
 
 
@@ -39,13 +40,10 @@ def _describe_run(run: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {machine['versions'][name]}" for name in packages)
     commit = run["commit_info"]
     state = " with uncommitted changes" if commit.get("dirty") else ""
-    spreads = [each["stats"]["iqr"] / each["stats"]["median"] for each in run["benchmarks"]]
     return (
         f"{machine['processor']}, {machine['cores']} cores, Linux {machine['kernel']}, "
         f"Python {machine['python']}; {versions}.\n"
-        f"Commit {commit.get('id', 'unknown')[:12]}{state}, {run['datetime'][:10]}. In nine cases "
-        f"of ten the middle half of the rounds lay within "
-        f"{quantiles(spreads, n=10)[-1]:.0%} of the median.\n"
+        f"Commit {commit.get('id', 'unknown')[:12]}{state}, {run['datetime'][:10]}.\n"
     )
 
 
@@ -57,21 +55,21 @@ def _by_title(cases: Sequence[Case]) -> Iterator[tuple[str, list[Case]]]:
 def _describe_table(title: str, cases: Sequence[Case]) -> str:
     rows = dict.fromkeys(case["extra_info"]["row"] for case in cases)
     columns = dict.fromkeys(case["extra_info"]["column"] for case in cases)
-    cells = {(case["extra_info"]["row"], case["extra_info"]["column"]): case for case in cases}
-    lines = [
-        [row, *(_microseconds(cells.get((row, column))) for column in columns)] for row in rows
-    ]
+    cells = {(row, column): _cell(cases, row, column) for row in rows for column in columns}
+    lines = [[row, *(cells[row, column] for column in columns)] for row in rows]
     note = cases[0]["extra_info"]["note"]
     return f"## {title}\n\n{note}\n\n{table(['µs', *columns], lines)}\n"
 
 
-def _microseconds(case: Case | None) -> str:
-    """Write the median and the least, by what a call counts as."""
-    if case is None:
-        return "-"
-    stats, per = case["stats"], case["extra_info"]["per"]
-    median, least = (number(stats[name] * 1e6 / per) for name in ("median", "min"))
-    return f"{median} ({least})"
+def _cell(cases: Sequence[Case], row: str, column: str) -> str:
+    """Write the median and the least of the passes' medians, by what a call counts as."""
+    place = {"row": row, "column": column}
+    passes = [
+        case["stats"]["median"] * 1e6 / case["extra_info"]["per"]
+        for case in cases
+        if place.items() <= case["extra_info"].items()
+    ]
+    return f"{number(median(passes))} ({number(min(passes))})" if passes else "-"
 
 
 if __name__ == "__main__":
