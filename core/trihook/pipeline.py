@@ -76,22 +76,38 @@ class _Run:
     request: ScoringRequest
     deadline: Deadline
     seconds: dict[str, float] = field(default_factory=dict)
+    stage: str = ""
+    began: float = 0.0
 
     def score(self) -> Outcome:
-        with _Timed(self.seconds, "select_model"):
-            self.runtime.run_network(self.catalog.ensure)
-            ref, plugin = self._select()
-            model = self._find(ref, plugin)
+        try:
+            return self._score()
+        except ScoringError as exc:
+            raise exc.at(self.stage) from exc.__cause__
+
+    def _score(self) -> Outcome:
+        self._begin("select_model")
+        self.runtime.run_network(self.catalog.ensure)
+        ref, plugin = self._select()
+        model = self._find(ref, plugin)
         scored = [Scored(item) for item in self.request.items]
         self._pass(scored, model, ref)
         refused = [one for one in scored if isinstance(one.error, TritonError)]
         if refused:
             model = self._pass_again(refused, model, ref)
-        with _Timed(self.seconds, "postprocess"):
-            passed = [one for one in scored if one.error is None]
-            size = sum(array.nbytes for one in passed for array in one.outputs.values())
-            self._on_each("postprocess", self._postprocess, passed, model, size)
+        self._begin("postprocess")
+        passed = [one for one in scored if one.error is None]
+        size = sum([array.nbytes for one in passed for array in one.outputs.values()])
+        self._on_each("postprocess", self._postprocess, passed, model, size)
+        self._begin("")
         return Outcome(model, ref, plugin, tuple(scored), self.seconds)
+
+    def _begin(self, stage: str) -> None:
+        """End the stage that the request is at, and begin another."""
+        now = time.perf_counter()
+        if self.stage:
+            self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self.began
+        self.stage, self.began = stage, now
 
     def _select(self) -> tuple[ModelRef, str]:
         call = HookCall("select_model")
@@ -135,13 +151,13 @@ class _Run:
 
     def _pass(self, scored: Sequence[Scored], model: Model, ref: ModelRef) -> None:
         """Take items to their outputs."""
-        with _Timed(self.seconds, "preprocess"):
-            self._on_each("preprocess", self._preprocess, scored, model, self.request.size)
+        self._begin("preprocess")
+        self._on_each("preprocess", self._preprocess, scored, model, self.request.size)
         ready = [(one, one.inputs) for one in scored if one.inputs is not None]
         if not ready:
             return
-        with _Timed(self.seconds, "infer"):
-            results = self._infer([inputs for _, inputs in ready], model, ref)
+        self._begin("infer")
+        results = self._infer([inputs for _, inputs in ready], model, ref)
         for (one, _), result in zip(ready, results, strict=True):
             if isinstance(result, ScoringError):
                 one.error = result.at("infer")
@@ -219,21 +235,21 @@ class _Run:
         size: int,
     ) -> None:
         """Call ``function`` for each item, and keep what it raises."""
+        calls = [HookCall(hook) for _ in scored]
+        work = list(zip(scored, calls, strict=True))
 
-        def attempt(work: tuple[Scored, HookCall]) -> None:
-            one, call = work
+        def attempt(piece: tuple[Scored, HookCall]) -> None:
+            one, call = piece
             try:
                 function(one, call, model)
             except ScoringError as exc:
                 one.error = exc.at(hook, call.blamed)
 
-        calls = [HookCall(hook) for _ in scored]
-        work = list(zip(scored, calls, strict=True))
-        if self.hooks.are_quick(hook, model, size):
-            for piece in work:
-                attempt(piece)
-        else:
+        if not self.hooks.are_quick(hook, model, size):
             self._run_in_threads(attempt, work, calls)
+            return
+        for piece in work:
+            attempt(piece)
 
     def _run_in_threads(
         self, function: Callable[[T], R], work: Sequence[T], calls: Sequence[HookCall]
@@ -247,21 +263,3 @@ class _Run:
             raise DeadlineError(
                 f"{who} took too long in {slow.hook}", stage=slow.hook, plugin=slow.running
             ) from exc
-
-
-class _Timed:
-    """Adds the seconds that a block takes to a stage's, and says at which stage it failed."""
-
-    __slots__ = ("_seconds", "_stage", "_started")
-
-    def __init__(self, seconds: dict[str, float], stage: str) -> None:
-        self._seconds, self._stage = seconds, stage
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
-        spent = time.perf_counter() - self._started
-        self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + spent
-        if isinstance(exc, ScoringError):
-            exc.at(self._stage)

@@ -105,6 +105,11 @@ class _Server(SteadyApplication):
             "graceful_timeout": int(settings.graceful_timeout),
             "keepalive": 75,
             "proc_name": "trihook",
+            # no header changes a request's scheme or path, whoever sends it: nobody need be told
+            # from a trusted proxy, request by request
+            "forwarded_allow_ips": "*",
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
             # one socket per user, shared by all instances, which nothing here needs
             "control_socket_disable": True,
         }
