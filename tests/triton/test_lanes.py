@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from trihook import DeadlineError
 from trihook.deadline import Deadline
 from trihook.triton.inputs import Inputs
-from trihook.triton.lanes import Lane, Limits, Queued, Submission
+from trihook.triton.lanes import Lane, Limits, Queued
 from trihook.triton.stacking import Part
+from trihook.triton.waiting import Submission
 
 ITEM = Inputs({"x": np.zeros((1, 1))}, rows=1)
 
@@ -261,6 +262,17 @@ def test_who_has_no_time_left_does_not_wait():
     )
     assert first == _expected("a", 1)
     assert isinstance(late, DeadlineError)
+
+
+@pytest.mark.parametrize("times", [(0.01, 0.02, 0.03), (0.03, 0.02, 0.01), (0.02, 0.02, 0.01)])
+def test_each_waits_for_as_long_as_it_may(times):
+    lane = _lane(Run(seconds=0.5), rows=1)
+    first, *late = _side_by_side(
+        lambda: _submit(lane, "a", 1),
+        *[lambda s=s: _caught(lane, "late", 1, seconds=s) for s in times],
+    )
+    assert first == _expected("a", 1)
+    assert [type(each) for each in late] == [DeadlineError] * 3
 
 
 def test_what_nobody_waits_for_is_left_out_and_takes_no_room():
