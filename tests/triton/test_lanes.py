@@ -275,6 +275,17 @@ def test_each_waits_for_as_long_as_it_may(times):
     assert [type(each) for each in late] == [DeadlineError] * 3
 
 
+def test_who_has_little_time_is_told_before_who_came_first_with_much():
+    lane = _lane(Run(seconds=0.1), rows=1)
+    _, patient, late = _side_by_side(
+        lambda: _submit(lane, "a", 1),
+        lambda: _submit(lane, "patient", 1, seconds=60),
+        lambda: _caught(lane, "late", 1, seconds=0.01),
+    )
+    assert patient == _expected("patient", 1)
+    assert isinstance(late, DeadlineError)
+
+
 def test_what_nobody_waits_for_is_left_out_and_takes_no_room():
     run = Run(seconds=0.05)
     lane = _lane(run, rows=2)
