@@ -110,16 +110,20 @@ def _cast_bytes(array: Array) -> Array:
         if array.size == 0:
             return array.astype(object)
         raise MisfitError(f"{_describe(array)} cannot be cast to BYTES: give text or bytes")
-    values = (_to_bytes(value) for value in array.flat)
-    return np.fromiter(values, dtype=object, count=array.size).reshape(array.shape)
+    result = np.empty(array.size, dtype=object)
+    try:
+        result[:] = [
+            value.encode() if type(value) is str else _to_bytes(value)
+            for value in array.ravel().tolist()
+        ]
+    except UnicodeEncodeError:
+        raise MisfitError("a text holds a lone surrogate, which UTF-8 cannot encode") from None
+    return result.reshape(array.shape)
 
 
 def _to_bytes(value: object) -> bytes:
     if isinstance(value, str):
-        try:
-            return value.encode()
-        except UnicodeEncodeError:
-            raise MisfitError("a text holds a lone surrogate, which UTF-8 cannot encode") from None
+        return value.encode()
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if isinstance(value, list | tuple):

@@ -41,7 +41,9 @@ def rank(values: NDArray[Any], top: int, activation: Activation = "auto") -> lis
         raise ValueError("a score is not finite")
     if activation == "softmax" or (activation == "auto" and not _is_distribution(flat)):
         flat = _softmax(flat)
-    best = np.argsort(-flat, kind="stable")[:top]
+    least = np.partition(flat, -top)[-top] if 0 < top < len(flat) else -np.inf
+    among = np.flatnonzero(flat >= least)  # to sort them all takes longer than all the rest
+    best = among[np.argsort(-flat[among], kind="stable")][:top]
     return [Score(int(index), float(flat[index])) for index in best]
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from trihook_nltk.fields import Strings
 
-_QUICK_BELOW = 512  # some 80 words, which take less than a millisecond
+_QUICK_BELOW = 1024  # some 160 words, which take less than a millisecond
 _EXAMPLES = {
     "context": "The Eiffel Tower was completed in 1889. It stands in Paris.",
     "query": "When was the Eiffel Tower completed?",
