@@ -42,7 +42,8 @@ class Peer:
     """One system: what it is called, how it is installed and started, and what it can do.
 
     ``role`` is ``ours``, ``ceiling``, ``peer`` or ``naive``. ``local`` are distributions of
-    this repository to install beside its requirements.
+    this repository to install beside its requirements. One that is never at rest ``pauses``
+    while others are measured.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Peer:
     targets: Mapping[str, Target]
     ready: str
     local: tuple[str, ...]
+    pauses: bool
 
     @property
     def requirements(self) -> Path | None:
@@ -90,6 +92,7 @@ def read_peer(folder: Path) -> Peer:
         targets={work: _read_target(given, work) for work in given["works"]},
         ready=given.get("ready", {}).get("path", "/"),
         local=tuple(given.get("local", ())),
+        pauses=given.get("pauses", False),
     )
 
 

@@ -141,8 +141,12 @@ def _rounds(
     for number in range(rounds):
         for count in connections:
             for name in rotated(list(running), number):
-                load = run_load(plans[name], running[name].port, count, seconds)
-                settle(backend.session, *running[name].sessions)
+                with ExitStack() as others:
+                    for other in running.values():
+                        if other is not running[name]:
+                            others.enter_context(other.paused())
+                    load = run_load(plans[name], running[name].port, count, seconds)
+                    settle(backend.session, *running[name].sessions)
                 yield Sample(work.name, count, name, number, load)
 
 

@@ -45,6 +45,18 @@ class Running:
         """Return the CPU time that its processes have taken so far."""
         return processes.cpu_seconds(*self.sessions)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop its processes meanwhile, if it is one that pauses."""
+        groups = self.sessions if self.peer.pauses else ()
+        for group in groups:
+            os.killpg(group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for group in groups:
+                os.killpg(group, signal.SIGCONT)
+
 
 @dataclass(frozen=True)
 class Backend:
