@@ -67,7 +67,7 @@ class Lane:
             self._turns.setdefault(likeness, deque()).append(parts)
             self.waiting += len(parts)
         if self._under_way < self.limits.concurrency and not self._is_gathering:
-            if self._share:
+            if self._share and self.limits.rows > 1:  # else nothing can go together
                 self._gather(own)
             self._start(own)
         elif self.waiting >= self.limits.rows:
