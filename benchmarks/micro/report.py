@@ -18,7 +18,8 @@ _HEAD = """# What the framework costs by itself
 
 Microseconds of processor time: of the medians of five passes over all cases the median and, in
 brackets, the least. One process, no HTTP server, no Triton. Made by `make bench-micro`; all that
-was measured is in `build/bench/micro.json`.
+was measured is in `build/bench/micro.json`. Where a median is far above its least, other programs
+used the cores meanwhile, and the least is the figure to compare.
 """
 
 
