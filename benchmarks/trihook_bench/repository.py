@@ -30,7 +30,7 @@ dynamic_batching { }
 _IDLE = """\
 class TritonPythonModel:
     def execute(self, requests):
-        raise NotImplementedError
+        raise AssertionError("no request is for this model")
 """
 _BUILDERS = {
     "trihook_densenet.build": ("efficientnet_lite0", "densenet_onnx"),

@@ -98,3 +98,9 @@ def test_padding_adds_and_changes_nothing(shapes):
 def test_texts_are_padded_with_texts():
     short, long = np.array([[b"a"]], object), np.array([[b"b", b"c"]], object)
     assert [array.tolist() for array in pad([short, long], b"")] == [[[b"a", b""]], [[b"b", b"c"]]]
+
+
+def test_a_number_without_dimensions_is_stacked_as_it_is():
+    model = make_model(inputs=["x FP32 []"], outputs=["y FP32 []"])
+    item = build_inputs(Inference({"x": 1.5}), model)
+    assert stack(list(cut(item, 0)))["x"] == [item.tensors["x"]]

@@ -122,7 +122,7 @@ class Batcher:
             version=version,
             outputs=parts[0].inputs.outputs,
             request_id=_name(batch),
-            rows=sum(part.stop - part.start for part in parts),
+            rows=sum(part.rows for part in parts),
             deadline=max((queued.submission.deadline for queued in batch), key=lambda d: d.at),
         )
         if not version:

@@ -98,18 +98,10 @@ class Lane:
                 return
             self._under_way += 1
             if not self._turns and all(queued.submission is own for queued in batch):
-                self._run_here(batch)
+                self._run_one(batch)
+                self._under_way -= 1
             else:
                 gevent.spawn(self._run_all, batch)
-
-    def _run_here(self, batch: Sequence[Queued]) -> None:
-        try:
-            self._run_one(batch)
-        finally:
-            self._under_way -= 1
-            if self._turns and (rest := self._take()):
-                self._under_way += 1
-                gevent.spawn(self._run_all, rest)
 
     def _run_all(self, batch: Sequence[Queued]) -> None:
         """Run a batch, and then whatever has queued meanwhile."""
@@ -121,6 +113,7 @@ class Lane:
             self._under_way -= 1
 
     def _run_one(self, batch: Sequence[Queued]) -> None:
+        """Run a batch; whatever is raised, also at this greenlet, is for those who wait."""
         try:
             self._run(batch)
         except BaseException as exc:  # noqa: BLE001 - it is raised again where each one waits
@@ -142,7 +135,7 @@ class Lane:
         room = self.limits.rows
         while turns:
             parts = turns[0]
-            rows = parts[0].part.stop - parts[0].part.start
+            rows = parts[0].part.rows
             if batch and rows > room:
                 return
             queued = parts.popleft()

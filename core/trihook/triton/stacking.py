@@ -81,8 +81,8 @@ def stack(parts: Sequence[Part]) -> Pieces:
 
 
 def _slice(array: Array, part: Part) -> Array:
-    rows = part.stop - part.start
-    return array if not rows or rows == len(array) else array[part.start : part.stop]
+    is_whole = not part.rows or part.rows == len(array)
+    return array if is_whole else array[part.start : part.stop]
 
 
 def pad(arrays: Sequence[Array], value: Scalar) -> list[Array]:
@@ -104,12 +104,11 @@ def unstack(outputs: Mapping[str, Array], parts: Iterable[Part]) -> Iterator[dic
     """Yield each part's share of a batch's outputs, as views."""
     at = 0
     for part in parts:
-        rows = part.stop - part.start
-        if rows:
-            yield {name: array[at : at + rows] for name, array in outputs.items()}
+        if part.rows:
+            yield {name: array[at : at + part.rows] for name, array in outputs.items()}
         else:
             yield dict(outputs)
-        at += rows
+        at += part.rows
 
 
 def join(item: Inputs, shares: Sequence[dict[str, Array]]) -> dict[str, Array]:
