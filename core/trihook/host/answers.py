@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
     def with_headers(self, *headers: tuple[str, str]) -> Answer:
         """Return the same with further headers."""
-        return self._replace(headers=(*self.headers, *headers))
+        return Answer(self.body, self.status, self.media_type, (*self.headers, *headers))
 
 
 def json_answer(value: object, status: int = 200) -> Answer:
@@ -99,5 +99,26 @@ def to_wsgi(answer: Answer, start_response: Callable[..., Any]) -> list[bytes]:
     has_body = answer.status not in _WITHOUT_BODY
     if has_body:
         headers.append(("Content-Length", str(len(answer.body))))
-    start_response(_STATUS_LINES.get(answer.status) or f"{answer.status} UNKNOWN", headers)
+    start_response(_status_line(answer.status), headers)
     return [answer.body] if has_body else []
+
+
+def to_http(answer: Answer, server: str, date: str, *, keep: bool) -> bytes:
+    """Return an answer as HTTP/1.1 has it, and Gunicorn writes it.
+
+    ``keep`` says whether the connection stays open for another request.
+    """
+    has_body = answer.status not in _WITHOUT_BODY
+    fields = "".join([f"{name}: {value.strip()}\r\n" for name, value in answer.headers])
+    head = (
+        f"HTTP/1.1 {_status_line(answer.status)}\r\nServer: {server}\r\nDate: {date}\r\n"
+        f"Connection: {'keep-alive' if keep else 'close'}\r\n"
+        f"Content-Type: {answer.media_type}\r\n{fields}"
+    )
+    if has_body:
+        head += f"Content-Length: {len(answer.body)}\r\n"
+    return (head + "\r\n").encode("latin-1") + (answer.body if has_body else b"")
+
+
+def _status_line(status: int) -> str:
+    return _STATUS_LINES.get(status) or f"{status} UNKNOWN"

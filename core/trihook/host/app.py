@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import random
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -60,12 +60,19 @@ class ScoringApp(Flask):
         model: str,
         version: str,
     ) -> list[bytes]:
+        return to_wsgi(self.score(environ, model, version), start_response)
+
+    def score(self, environ: Mapping[str, Any], model: str, version: str) -> Answer:
+        """Return the answer to a scoring request, whatever becomes of it.
+
+        Of the WSGI environment only the body, the query and the header fields are looked at.
+        """
         request_id = request_id_of(environ)
         try:
             answer = self._scorer.answer(environ, request_id, model, version)
         except Exception as exc:  # noqa: BLE001 - the boundary: a bug of ours fails one request
             answer = _answer_unexpected_error(exc, request_id)
-        return to_wsgi(answer.with_headers((ID_HEADER, request_id)), start_response)
+        return answer.with_headers((ID_HEADER, request_id))
 
 
 def _decode(name: str) -> str:
@@ -96,8 +103,10 @@ def create_app(service: Service) -> Flask:
 
 def request_id_of(environ: Mapping[str, Any]) -> str:
     """Return the caller's id for the request, ``X-Request-Id``, or a new one."""
-    given = environ.get("HTTP_X_REQUEST_ID", "")
-    return given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+    given: str = environ.get("HTTP_X_REQUEST_ID", "")
+    if _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{random.getrandbits(128):032x}"
 
 
 def _say_healthy() -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +32,7 @@ from trihook.service import Service
 from trihook.types import ScoringRequest
 
 _LOG = logging.getLogger(__name__)
+_quoted = lru_cache(maxsize=4096)(quote)  # headers are Latin-1, names of models need not be
 
 
 class Scorer:
@@ -105,7 +107,7 @@ def _query(environ: Mapping[str, Any]) -> dict[str, str]:
 def _describe(outcome: Outcome) -> tuple[tuple[str, str], tuple[str, str]]:
     timing = [f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in outcome.seconds.items()]
     return (
-        (MODEL_HEADER, quote(str(outcome.model))),  # headers are Latin-1
+        (MODEL_HEADER, _quoted(str(outcome.model))),
         (TIMING_HEADER, ", ".join(timing)),
     )
 

@@ -1,17 +1,26 @@
-"""The Gunicorn worker of the host: gevent's, which ends quietly and answers in one piece."""
+"""The Gunicorn worker of the host: gevent's, quick about usual requests, and quiet at its end."""
 
 from __future__ import annotations
 
+import os
 import socket
 from types import FrameType
 from typing import Any
 
+from gunicorn import util
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
+from trihook.host.exchanges import Exchanges
+
+_QUIET = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
+
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """Ends by its main loop, also when it is to be quick, and sends a reply's head with its body.
+    """Ends by its main loop, also when it is to be quick, and answers in one piece.
+
+    Usual scoring requests are answered without Gunicorn's own machinery, if the application has a
+    ``score`` for them; see :mod:`trihook.host.exchanges`.
 
     Gunicorn's own answer to SIGINT and SIGQUIT is to raise ``SystemExit`` in a greenlet, which
     gevent prints with a traceback. The arbiter kills what does not end in time all the same.
@@ -20,6 +29,36 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - its signature
         """Stop accepting, let what is under way end, and return from the main loop."""
         self.alive = False
+
+    def handle(self, listener: socket.socket, client: socket.socket, addr: object) -> None:
+        """Serve one connection."""
+        early = self._exchange(client)
+        if early:
+            super().handle(listener, ReturnedSocket(client, early), addr)
+        elif early is not None:
+            util.close(client)
+        else:
+            super().handle(listener, client, addr)
+
+    def _exchange(self, client: socket.socket) -> bytes | None:
+        """Answer usual requests, and return the beginning of the first other one.
+
+        It is empty where the connection is to be closed; None if nothing was read.
+        """
+        score = getattr(self.wsgi, "score", None)
+        is_plain = self.cfg.keepalive and not self.cfg.is_ssl and "SCRIPT_NAME" not in os.environ
+        if score is None or not is_plain:
+            return None
+        client.setblocking(True)
+        try:
+            return Exchanges(client, score, lambda: not self.alive, self.cfg.keepalive).serve()
+        except OSError as exc:
+            if not isinstance(exc, _QUIET):
+                self.log.exception("socket error while a request was served")
+        except BaseException:
+            util.close(client)
+            raise
+        return b""
 
     def handle_request(
         self, listener_name: object, req: Request, sock: socket.socket, addr: object
@@ -74,6 +113,24 @@ class JoinedSocket:
         """Shut the connection down; what is held back is not sent any more."""
         self._is_held_back = False
         self._sock.shutdown(how)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class ReturnedSocket:
+    """A client's socket that gives ``early``, which has been read from it, once more."""
+
+    def __init__(self, sock: socket.socket, early: bytes) -> None:
+        self._sock = sock
+        self._early = early
+
+    def recv(self, size: int, *flags: int) -> bytes:
+        """Return at most ``size`` bytes."""
+        if not self._early:
+            return self._sock.recv(size, *flags)
+        data, self._early = self._early[:size], self._early[size:]
+        return data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

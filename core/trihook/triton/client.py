@@ -10,6 +10,7 @@ import logging
 import ssl
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -179,6 +180,7 @@ class TritonRefusalError(Exception):
     """Triton's own words about an inference that it refused, kept as a cause for the log."""
 
 
+@lru_cache(maxsize=4096)
 def model_path(name: str, version: str = "") -> str:
     """Return the path of a model's endpoints, with each part quoted."""
     path = f"/v2/models/{quote(name, safe='')}"

@@ -83,7 +83,7 @@ class Connections:
             connection = self._take()
             try:
                 for buffer in message:
-                    connection.sendall(buffer)
+                    send(connection, buffer)
                 answer, is_kept = _read(connection, method)
             except BaseException:
                 connection.close()
@@ -121,6 +121,13 @@ class Connections:
             connection.close()
             raise
         return connection
+
+
+def send(connection: Any, data: Buffer) -> None:
+    """Send all of ``data``: most often in one piece, so without what gevent's own prepares for."""
+    sent = connection.send(data)
+    if sent < len(data):
+        connection.sendall(memoryview(data)[sent:])
 
 
 def _is_quiet(connection: Any) -> bool:

@@ -1,0 +1,142 @@
+"""Usual scoring requests of one connection, read and answered without Gunicorn's machinery.
+
+What Gunicorn does for a request, to read any of HTTP and to speak WSGI, costs as much as all the
+rest of scoring a small one. The first request that is not usual, and all after it, are left to it.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from gevent.hub import get_hub
+from gunicorn import SERVER
+from gunicorn.util import http_date
+
+from trihook.host.answers import Answer, to_http
+from trihook.host.heads import Head, parse_head
+from trihook.triton.connections import send
+
+_BLOCK_SIZE = 65536
+_date = lru_cache(maxsize=1)(http_date)  # written once a second
+
+Score: TypeAlias = "Callable[[Mapping[str, Any], str, str], Answer]"
+"""From a WSGI environment, a model and a version to an answer."""
+
+
+class Body:
+    """The body of a request, of a known length: what has come, and the socket for the rest."""
+
+    __slots__ = ("_came", "_sock", "left")
+
+    def __init__(self, sock: Any, came: bytes, length: int) -> None:
+        self._sock, self._came, self.left = sock, came, length
+
+    def read(self, size: int) -> bytes:
+        """Return at most ``size`` bytes; none at the end, or where the client has gone."""
+        size = min(size, self.left)
+        data = self._came[:size] if self._came else self._sock.recv(size) if size else b""
+        self._came = self._came[size:]
+        self.left -= len(data)
+        return data
+
+
+class Exchanges:
+    """Answers the usual scoring requests of one client.
+
+    ``score`` makes the answers. ``is_closing`` tells whether the connection is to be closed after
+    the next one. A client may take ``patience`` seconds until its next request.
+    """
+
+    def __init__(
+        self, sock: Any, score: Score, is_closing: Callable[[], bool], patience: float
+    ) -> None:
+        self._sock = sock
+        self._score = score
+        self._is_closing = is_closing
+        self._patience = _Patience(sock, patience)
+
+    def serve(self) -> bytes:
+        """Answer requests until an unusual one comes, and return what has come of it.
+
+        That is nothing where the connection is to be closed.
+        """
+        try:
+            return self._serve()
+        finally:
+            self._patience.end()
+
+    def _serve(self) -> bytes:
+        data = self._wait()
+        while data and (head := parse_head(data)) is not None:
+            came, data = data[head.size : head.size + head.length], data[head.size + head.length :]
+            body = Body(self._sock, came, head.length)
+            is_last = not self._answer(head, body)
+            if is_last or not _drain(body):
+                return b""
+            data = data or self._wait()
+        return data
+
+    def _wait(self) -> bytes:
+        """Return the beginning of the next request; nothing where none comes any more."""
+        self._patience.since = time.monotonic()
+        try:
+            data: bytes = self._sock.recv(_BLOCK_SIZE)
+        except OSError:
+            if self._patience.is_over:
+                return b""
+            raise
+        self._patience.since = None
+        return data
+
+    def _answer(self, head: Head, body: Body) -> bool:
+        """Answer a request; tell whether the connection stays open."""
+        environ = {**head.environ, "wsgi.input": body}
+        answer = self._score(environ, head.model, head.version)
+        keep = not self._is_closing()
+        send(self._sock, to_http(answer, SERVER, _date(int(time.time())), keep=keep))
+        return keep
+
+
+class _Patience:
+    """Ends a wait for the next request after so many ``seconds``: its ``recv`` then raises.
+
+    One timer serves all waits of a connection: to start and stop one for each costs more.
+    """
+
+    def __init__(self, sock: Any, seconds: float) -> None:
+        self.since: float | None = None
+        self.is_over = False
+        self._sock = sock
+        self._seconds = seconds
+        self._timer = get_hub().loop.timer(seconds)
+        self._timer.start(self._look)
+
+    def end(self) -> None:
+        """Stop looking."""
+        self._timer.close()
+
+    def _look(self) -> None:
+        left = self._seconds
+        if self.since is not None:
+            left -= time.monotonic() - self.since
+        if left > 0:
+            self._timer.close()
+            self._timer = get_hub().loop.timer(left)
+            self._timer.start(self._look)
+        else:
+            self.is_over = True
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RD)
+
+
+def _drain(body: Body) -> bool:
+    """Pass over what nobody has read; tell whether all of the body has come."""
+    while body.left:
+        if not body.read(_BLOCK_SIZE):
+            return False
+    return True
