@@ -23,6 +23,8 @@ from trihook.types import Model, RequestedOutput
 
 _COPIED_BELOW = 16384  # bytes
 _LENGTH = struct.Struct("<I").pack
+# of texts that are taken apart, most are one character or the padding
+_SHORT_TEXTS = {text: _LENGTH(len(text)) + text for text in (b"", *map(bytes, zip(range(256))))}
 
 
 class WireError(ValueError):
@@ -82,9 +84,8 @@ def _encode_array(array: Array, datatype: str) -> Buffer:
 
 def _encode_bytes(array: Array) -> bytes:
     """Return texts as the protocol has them: each with its length before it, 4 bytes."""
-    return b"".join(
-        [part for text in array.ravel().tolist() for part in (_LENGTH(len(text)), text)]
-    )
+    short = _SHORT_TEXTS.get
+    return b"".join([short(text) or _LENGTH(len(text)) + text for text in array.ravel().tolist()])
 
 
 def _shape(pieces: Sequence[Array]) -> tuple[int, ...]:
