@@ -87,7 +87,8 @@ class Settings(_Table):
     ``max_body_bytes`` and ``max_items``; a worker takes ``max_requests`` at a time and runs
     hooks in ``hook_threads`` native threads. ``refresh_interval`` is how old the metadata of a
     model in use may get. ``max_queue`` bounds the items that wait for one model in a worker;
-    ``share_batches`` lets items of several requests share an inference. ``default_model`` scores
+    ``share_batches`` lets items of several requests share an inference. ``share_memory`` lets
+    large tensors reach a Triton on the same machine by shared memory. ``default_model`` scores
     what names no model. ``load_plugins``, where given, are the only plugins loaded,
     ``block_plugins`` are not; ``skip_broken_plugins`` serves without those that cannot be loaded.
     ``options`` are for every model, ``models`` for one.
@@ -109,6 +110,7 @@ class Settings(_Table):
     refresh_interval: float = Field(10.0, gt=0)
     max_queue: int = Field(1024, ge=1)
     share_batches: bool = True
+    share_memory: bool = True
     default_model: str = ""
     load_plugins: Names | None = None
     block_plugins: Names = ()

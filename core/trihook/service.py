@@ -76,7 +76,10 @@ def build_service(
     if not settings.skip_broken_plugins:
         plugins.raise_if_broken()
     client = client or TritonClient(
-        settings.triton_url, connections=settings.triton_connections, timeout=_probe(settings)
+        settings.triton_url,
+        connections=settings.triton_connections,
+        timeout=_probe(settings),
+        share_memory=settings.share_memory,
     )
     catalog = Catalog(client, settings.options_of, settings.refresh_interval)
     batcher = Batcher(

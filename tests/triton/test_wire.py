@@ -13,7 +13,8 @@ from trihook.testing import FakeTriton, make_model
 from trihook.triton.client import TritonClient
 from trihook.triton.connections import Answer
 from trihook.triton.dtypes import BF16, DTYPES, round_bf16
-from trihook.triton.wire import decode_reply, encode_request
+from trihook.triton.shared_memory import Region
+from trihook.triton.wire import decode_reply, encode_request, shareable_size
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
 MODEL = make_model(inputs=["x FP32 [2]"], outputs=["y FP32 [2]", "n INT32 [?]"], max_batch_size=8)
@@ -395,3 +396,39 @@ def test_the_version_is_unknown_where_triton_does_not_say():
     del header["model_version"]
     head = orjson.dumps(header)
     assert decode_reply(head + body[length:], len(head), MODEL, (), "r", 2)[1] == ""
+
+
+# shared memory
+
+
+def test_numbers_are_written_to_a_region_and_texts_go_along():
+    region = Region(1 << 20)
+    region.unlink()
+    model = make_model(inputs=["a FP32 [2]", "t BYTES [1]", "b INT32 [1]"], outputs=["y FP32 [1]"])
+    tensors = {
+        "a": [np.array([1, 2], np.float32)],
+        "t": [np.array([b"text"], object)],
+        "b": [np.array([7], np.int32)],
+    }
+    assert shareable_size(tensors) == 12
+    buffers, length = encode_request(tensors, model, (), "id", region)
+    header = orjson.loads(buffers[0])
+    a, t, b = (entry["parameters"] for entry in header["inputs"])
+    assert (length, b"".join(buffers[1:])) == (len(buffers[0]), b"\x04\0\0\0text")
+    assert t == {"binary_data_size": 8}
+    for where, values in ((a, tensors["a"][0]), (b, tensors["b"][0])):
+        assert where["shared_memory_region"] == region.name
+        at, size = where["shared_memory_offset"], where["shared_memory_byte_size"]
+        assert bytes(region.buffer[at : at + size]) == values.tobytes()
+
+
+def test_pieces_of_a_batch_lie_one_after_the_other_in_a_region():
+    region = Region(1 << 20)
+    region.unlink()
+    model = make_model(inputs=["x FP32 [9000]"], outputs=["y FP32 [1]"], max_batch_size=4)
+    pieces = [np.full((1, 9000), n, np.float32) for n in range(3)]
+    buffers, _ = encode_request({"x": pieces}, model, (), "", region)
+    [entry] = orjson.loads(buffers[0])["inputs"]
+    assert (entry["shape"], buffers[1:]) == ([3, 9000], [])
+    size = entry["parameters"]["shared_memory_byte_size"]
+    assert bytes(region.buffer[:size]) == np.concatenate(pieces).tobytes()

@@ -21,8 +21,9 @@ from trihook.deadline import Deadline
 from trihook.errors import DeadlineError, TritonError, TritonUnavailableError
 from trihook.triton.connections import HEADER_LENGTH, Answer, Buffer, Connections
 from trihook.triton.dtypes import Array
+from trihook.triton.shared_memory import Region, SharedMemory
 from trihook.triton.stacking import Pieces
-from trihook.triton.wire import decode_reply, encode_request
+from trihook.triton.wire import decode_reply, encode_request, shareable_size
 from trihook.types import Model, RequestedOutput
 
 _LOG = logging.getLogger(__name__)
@@ -33,16 +34,28 @@ class TritonClient:
 
     ``url`` is ``host:port``, with ``http://`` or ``https://`` before it if you like.
     ``connections`` bounds the requests under way at a time; further ones wait. A request that
-    has no deadline of its own ends after ``timeout`` seconds.
+    has no deadline of its own ends after ``timeout`` seconds. Large tensors reach a Triton on
+    this machine by shared memory if ``share_memory``.
     """
 
-    def __init__(self, url: str, *, connections: int = 16, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 16,
+        timeout: float = 10.0,
+        share_memory: bool = False,
+    ) -> None:
         self.url = url if "://" in url else f"http://{url}"
         self._timeout = timeout
         self._connections = Connections(self.url, connections, timeout)
+        is_shared = share_memory and self._connections.are_local
+        self._shared = SharedMemory(self._administer) if is_shared else None
 
     def close(self) -> None:
-        """Close all connections."""
+        """Let go of shared memory, and close all connections."""
+        if self._shared is not None:
+            self._shared.close()
         self._connections.close()
 
     def is_ready(self) -> bool:
@@ -93,13 +106,20 @@ class TritonClient:
         the model declares, :class:`TritonUnavailableError` if it or the model cannot be reached,
         and :class:`DeadlineError`.
         """
-        body, header_length = encode_request(tensors, model, outputs, request_id)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            HEADER_LENGTH: str(header_length),
-        }
         path = f"{model_path(model.name, version)}/infer"
-        answer = self.request("POST", path, body, headers, deadline=deadline)
+
+        def ask(region: Region | None) -> Answer:
+            body, header_length = encode_request(tensors, model, outputs, request_id, region)
+            headers = {
+                "Content-Type": "application/octet-stream",
+                HEADER_LENGTH: str(header_length),
+            }
+            return self.request("POST", path, body, headers, deadline=deadline)
+
+        if self._shared is None or model.stateful:  # whose requests must not see later tensors
+            answer = ask(None)
+        else:
+            answer = self._shared.use(shareable_size(tensors), ask)
         if answer.status != 200:
             raise self._refusal(model.name, version, answer, deadline)
         try:
@@ -140,6 +160,13 @@ class TritonClient:
             raise TritonError("Triton's address answered with something that is no HTTP") from exc
         finally:
             timer.close()
+
+    def _administer(self, method: str, path: str, value: object) -> Any:
+        """Send a request about Triton itself, and return what its JSON says, if there is any."""
+        answer = self.request(method, path, [] if value is None else [orjson.dumps(value)])
+        if answer.status != 200:
+            raise TritonError(f"Triton answered with status {answer.status}")
+        return orjson.loads(answer.body) if answer.body else None
 
     def _json(self, method: str, path: str, body: Sequence[Buffer] = ()) -> Any:
         answer = self.request(method, path, body)

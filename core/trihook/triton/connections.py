@@ -61,6 +61,11 @@ class Connections:
         self._slots = BoundedSemaphore(size)
         self._idle: list[Any] = []
 
+    @property
+    def are_local(self) -> bool:
+        """Whether they lead to an address that only this machine has."""
+        return self._host == "localhost" or self._host.startswith("127.") or self._host == "::1"
+
     def exchange(
         self,
         method: str,

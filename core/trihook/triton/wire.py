@@ -18,6 +18,7 @@ from tritonclient.utils import deserialize_bytes_tensor
 from trihook.errors import MisfitError
 from trihook.triton.connections import Buffer
 from trihook.triton.dtypes import BF16, DTYPES, Array, cast
+from trihook.triton.shared_memory import Region
 from trihook.triton.stacking import Pieces
 from trihook.types import Model, RequestedOutput
 
@@ -36,27 +37,36 @@ def encode_request(
     model: Model,
     outputs: Sequence[RequestedOutput],
     request_id: str,
+    region: Region | None = None,
 ) -> tuple[list[Buffer], int]:
     """Return the body of an inference in buffers, and the length of the first, its JSON header.
 
     ``tensors`` are fitted: of the declared datatypes, with their batch dimension. The buffers
-    are the arrays themselves wherever their memory is what goes over the wire.
+    are the arrays themselves wherever their memory is what goes over the wire. With a ``region``
+    of at least :func:`shareable_size` numbers are written there instead.
     """
     entries = []
     buffers: list[Buffer] = [b""]
+    shared = 0
     for spec in model.inputs:
         if spec.name in tensors:
             pieces = tensors[spec.name]
             data = [_encode_array(piece, spec.datatype) for piece in _gather(pieces)]
+            size = sum(map(len, data))
+            parameters: dict[str, Any] = {"binary_data_size": size}
+            if region is not None and spec.datatype != "BYTES":
+                parameters = region.write(data, shared)
+                shared += size
+            else:
+                buffers += data
             entries.append(
                 {
                     "name": spec.name,
                     "shape": _shape(pieces),
                     "datatype": spec.datatype,
-                    "parameters": {"binary_data_size": sum(map(len, data))},
+                    "parameters": parameters,
                 }
             )
-            buffers += data
     header: dict[str, Any] = {"inputs": entries}
     if request_id:
         header["id"] = request_id
@@ -66,6 +76,13 @@ def encode_request(
         header["parameters"] = {"binary_data_output": True}
     buffers[0] = orjson.dumps(header)
     return buffers, len(buffers[0])
+
+
+def shareable_size(tensors: Pieces) -> int:
+    """Return how many bytes of shared memory hold all numbers among the tensors."""
+    return sum(
+        [piece.nbytes for pieces in tensors.values() for piece in pieces if piece.dtype != object]
+    )
 
 
 def _gather(pieces: Sequence[Array]) -> Sequence[Array]:
