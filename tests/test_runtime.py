@@ -38,6 +38,27 @@ def test_hooks_run_several_at_a_time_and_not_in_the_callers_thread(runtime):
     assert len({*threads, threading.get_ident()}) == 3
 
 
+def test_each_of_many_pieces_is_run_once(runtime):
+    ran = []
+    assert runtime.run_hooks(lambda n: ran.append(n) or -n, range(500), Deadline()) == [
+        -n for n in range(500)
+    ]
+    assert sorted(ran) == list(range(500))
+
+
+def test_what_a_slow_one_does_not_need_others_are_done_with(runtime):
+    slow = threading.Event()
+
+    def work(number):
+        if number == 0:
+            slow.wait(5)
+        elif number == 9:
+            slow.set()  # which the other thread has come to meanwhile
+        return slow.is_set()
+
+    assert runtime.run_hooks(work, range(10), Deadline())[0] is True
+
+
 def test_nothing_to_do_is_done_even_too_late(runtime):
     assert runtime.run_hooks(str, [], Deadline(0)) == []
 

@@ -6,7 +6,7 @@ A hook that computes would hold up every other greenlet of the hub, so it runs i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gevent
 from gevent.threadpool import ThreadPool
@@ -31,15 +31,22 @@ class GeventRuntime:
         A thread that is stuck in a hook is left to it; waiting for a free one counts as time.
         What waits when the time is over is not begun.
         """
+        results: list[Any] = [None] * len(work)
+        pieces = enumerate(work)  # shared: a step of it is one step of the interpreter
         is_over = False
 
-        def attempt(piece: T) -> R | None:
-            return None if is_over else function(piece)
+        def attempt() -> None:
+            for place, piece in pieces:
+                if is_over:
+                    return
+                results[place] = function(piece)
 
         timer = gevent.Timeout.start_new(deadline.left())
         try:
-            results = [self._pool.spawn(attempt, piece) for piece in work]
-            return [result.get() for result in results]
+            # a hand-over for each thread, not for each piece
+            tasks = [self._pool.spawn(attempt) for _ in range(min(len(work), self._pool.maxsize))]
+            for task in tasks:
+                task.get()
         except gevent.Timeout as fired:
             is_over = True
             if fired is not timer:
@@ -47,6 +54,7 @@ class GeventRuntime:
             raise TimeoutError from fired
         finally:
             timer.close()
+        return results
 
     def run_network(self, function: Callable[[], R]) -> R:
         """See :meth:`trihook.runtime.Runtime.run_network`."""
