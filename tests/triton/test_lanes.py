@@ -73,6 +73,38 @@ def test_what_has_arrived_goes_together():
     assert results == [_expected(n, 1) for n in "abc"]
 
 
+def _starts_before_others_go(lane, run):
+    """Tell whether a submission is on its way before another greenlet has had its turn."""
+    others = gevent.spawn(lambda: len(run.batches))
+    before = len(run.batches)
+    _submit(lane, "own", 1)
+    return others.get() > before
+
+
+def test_who_has_long_been_alone_lets_nobody_go_first():
+    run = Run()
+    lane = _lane(run)
+    started = [_starts_before_others_go(lane, run) for _ in range(20)]
+    assert started == [False] * 8 + [True] * 12
+
+
+def test_after_company_those_who_have_arrived_go_together_again():
+    run = Run()
+    lane = _lane(run)
+    for _ in range(20):
+        _submit(lane, "own", 1)
+    run.batches.clear()
+    for _ in range(2):
+        _side_by_side(*[lambda n=n: _submit(lane, n, 1) for n in "abc"])
+    assert run.batches == [["a"], ["b", "c"], ["a", "b", "c"]]
+
+
+def test_a_delay_is_waited_for_also_by_who_has_long_been_alone():
+    run = Run()
+    lane = _lane(run, max_delay=0.001)
+    assert not any(_starts_before_others_go(lane, run) for _ in range(20))
+
+
 def test_an_inference_takes_no_more_rows_than_it_may():
     run = Run()
     lane = _lane(run, rows=4)

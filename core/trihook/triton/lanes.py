@@ -2,8 +2,8 @@
 
 Whatever has queued while an inference was under way goes together in the next one. Nobody waits
 for company, unless a delay is set: the first to come lets those go first whose requests have
-already arrived, no more. Submissions take turns, part by part, so that a large one does not
-hold up small ones.
+already arrived, no more, and not where nobody has come for a while. Submissions take turns, part
+by part, so that a large one does not hold up small ones.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from gevent.event import Event
 
 from trihook.triton.stacking import Part
 from trihook.triton.waiting import Alarm, Submission
+
+_ALONE_AFTER = 8  # submissions in a row that had no company
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Lane:
         self._turns: dict[Hashable, deque[deque[Queued]]] = {}
         self._under_way = 0
         self._is_gathering = False
+        self._alone = 0
         self._full = Event()
         self._alarm = Alarm()
         self.waiting = 0
@@ -66,13 +69,20 @@ class Lane:
         for likeness, parts in groups:
             self._turns.setdefault(likeness, deque()).append(parts)
             self.waiting += len(parts)
+        self._alone = 0 if self._under_way or self._is_gathering else self._alone + 1
         if self._under_way < self.limits.concurrency and not self._is_gathering:
-            if self._share and self.limits.rows > 1:  # else nothing can go together
+            if self._may_have_company():
                 self._gather(own)
             self._start(own)
         elif self.waiting >= self.limits.rows:
             self._full.set()
         own.wait(self._alarm)
+
+    def _may_have_company(self) -> bool:
+        """Tell whether it is worth to look out for others who can go along."""
+        if not self._share or self.limits.rows <= 1:
+            return False
+        return self.limits.max_delay > 0 or self._alone <= _ALONE_AFTER
 
     def _gather(self, own: Submission) -> None:
         """Let others queue whose requests are here already, or for as long as the delay says."""
