@@ -23,13 +23,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _REQUEST_LINE = re.compile(rb"(?:GET|POST) (\S+) HTTP/1\.1\r\n")
+_PORTS_LOCK = threading.Lock()
+_ports: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a loopback port that nobody uses now, and that was not returned before.
+
+    Tests that start servers side by side would else be given one port twice, now and then.
+    """
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port: int = listener.getsockname()[1]
+        with _PORTS_LOCK:
+            if port not in _ports:
+                _ports.add(port)
+                return port
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
