@@ -4,10 +4,12 @@ What both have in common is tested with the runtime of plain threads.
 """
 
 import threading
+import time
 
 import gevent
 import pytest
 from trihook.deadline import Deadline
+from trihook.host import turns
 from trihook.host.greenlets import GeventRuntime
 
 
@@ -28,3 +30,101 @@ def test_hooks_do_not_hold_up_the_hub():
     end.set()
     assert call.get() == [True]
     runtime.close()
+
+
+@pytest.fixture
+def runtime():
+    """Four threads for one core."""
+    runtime = GeventRuntime(4, cores=1)
+    yield runtime
+    runtime.close()
+
+
+def compute(seconds, until=lambda: False):
+    """Use a core, in steps between which other threads get the interpreter."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end and not until():
+        sum(range(1000))
+
+
+def test_no_more_hooks_compute_at_a_time_than_there_are_cores(runtime):
+    computing, most = set(), []
+
+    def hook(number):
+        computing.add(number)
+        most.append(len(computing))
+        compute(0.02)
+        computing.discard(number)
+
+    jobs = [gevent.spawn(runtime.run_hooks, hook, [n, n + 10], Deadline()) for n in range(5)]
+    gevent.joinall(jobs, raise_error=True)
+    assert most == [1] * 10
+
+
+def test_hooks_that_wait_take_no_core(runtime):
+    barrier = threading.Barrier(4)
+    jobs = [
+        gevent.spawn(runtime.run_hooks, lambda _: barrier.wait(10), [1, 2], Deadline())
+        for _ in range(2)
+    ]
+    gevent.joinall(jobs, raise_error=True)
+    assert sorted(jobs[0].value + jobs[1].value) == [0, 1, 2, 3]
+
+
+def test_a_hook_that_computes_for_very_long_holds_nobody_up(runtime):
+    done = threading.Event()
+    endless = gevent.spawn(
+        runtime.run_hooks, lambda _: compute(30, until=done.is_set), [1], Deadline()
+    )
+    gevent.sleep(0.01)
+    assert runtime.run_hooks(lambda n: n, [7], Deadline.after(20)) == [7]
+    assert not endless.ready()
+    done.set()
+    endless.get()
+
+
+def test_a_hook_whose_time_is_over_holds_nobody_up(runtime, monkeypatch):
+    monkeypatch.setattr(turns, "_LONG", float("inf"))
+    done = threading.Event()
+    with pytest.raises(TimeoutError):
+        runtime.run_hooks(lambda _: compute(30, until=done.is_set), [1], Deadline.after(0.05))
+    others = [gevent.spawn(runtime.run_hooks, lambda n: n, [n], Deadline.after(20)) for n in "ab"]
+    gevent.joinall(others, raise_error=True)
+    done.set()
+    assert [other.value for other in others] == [["a"], ["b"]]
+
+
+def test_a_long_row_lets_others_go_between(runtime):
+    order = []
+
+    def hook(name):
+        compute(0.005)
+        order.append(name)
+
+    long = gevent.spawn(runtime.run_hooks, hook, ["long"] * 100, Deadline())
+    gevent.sleep(0.001)
+    runtime.run_hooks(hook, ["short"], Deadline())
+    long.get()
+    assert order.count("long") == 100
+    assert order[-1] == "long"
+
+
+def test_whoever_gives_up_waiting_is_passed_over(runtime):
+    done = threading.Event()
+    holding = gevent.spawn(
+        runtime.run_hooks, lambda _: compute(30, until=done.is_set), [1], Deadline()
+    )
+    gevent.sleep(0.01)
+    with pytest.raises(TimeoutError):
+        runtime.run_hooks(pytest.fail, ["it has no time"], Deadline.after(0.02))
+    waiting = gevent.spawn(runtime.run_hooks, lambda n: n, [7], Deadline())
+    gevent.sleep(0.01)
+    done.set()
+    assert waiting.get(timeout=20) == [7]
+    holding.get()
+
+
+def test_what_a_hook_raises_comes_out_and_the_core_is_free_again(runtime):
+    with pytest.raises(ZeroDivisionError):
+        runtime.run_hooks(lambda n: 1 / n, [0], Deadline())
+    assert runtime.run_hooks(lambda n: 1 / n, [2], Deadline.after(20)) == [0.5]

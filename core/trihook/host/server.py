@@ -88,6 +88,15 @@ def _report_broken_plugins(settings: Settings) -> int:
     return 0
 
 
+def _cores(workers: int) -> int:
+    """Return how many cores each worker has, rounded up."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        cores = os.cpu_count() or 1
+    return -(-cores // workers)
+
+
 class _Server(SteadyApplication):
     """Gunicorn, configured by our settings alone."""
 
@@ -123,5 +132,5 @@ class _Server(SteadyApplication):
         from trihook.host.greenlets import GeventRuntime  # noqa: PLC0415
         from trihook.service import build_service  # noqa: PLC0415
 
-        runtime = GeventRuntime(self._settings.hook_threads)
+        runtime = GeventRuntime(self._settings.hook_threads, _cores(self._settings.workers))
         return create_app(build_service(self._settings, runtime))
