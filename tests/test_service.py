@@ -104,7 +104,8 @@ def test_the_workers_together_keep_all_instances_busy(instances, workers, concur
 
 def test_where_nothing_goes_together_inferences_wait_in_triton():
     model = replace(MODEL, max_batch_size=0, instances=1)
-    assert _limits(model, triton_connections=7, workers=2).concurrency == 7
+    limits = _limits(model, triton_connections=7, workers=2)
+    assert (limits.concurrency, limits.ahead) == (7, 0)
 
 
 @pytest.mark.parametrize("allowed", [0, 8])
@@ -112,12 +113,14 @@ def test_the_settings_win_over_what_is_chosen(allowed):
     model = replace(MODEL, max_batch_size=allowed, instances=4)
     own = {"concurrency": 3, "max_delay": 0.5}
     limits = _limits(model, models={"m": own, "other": {"concurrency": 9}}, workers=2)
-    assert (limits.concurrency, limits.max_delay) == (3, 0.5)
+    assert (limits.concurrency, limits.ahead, limits.max_delay) == (3, 0, 0.5)
 
 
 def test_the_settings_of_one_model_are_nothing_to_another():
     model = replace(MODEL, max_batch_size=8)
-    assert _limits(model, models={"other": {"max_batch": 2, "max_delay": 1}}) == Limits(8, 1, 0.0)
+    assert _limits(model, models={"other": {"max_batch": 2, "max_delay": 1}}) == Limits(
+        8, 1, 0.0, ahead=1
+    )
 
 
 def test_the_limits_of_the_settings_reach_the_batches():

@@ -96,13 +96,15 @@ def build_service(
 def choose_limits(model: Model, settings: Settings) -> Limits:
     """Return how a model is fed, by its settings and else by what it says of itself.
 
-    The workers together keep all of the model's instances busy, no more: what would wait in
-    Triton waits here, where it can go together. Where nothing goes together it waits in Triton.
+    The workers together keep all of the model's instances busy, and one inference each ready for
+    the next instance where these take long: what would wait in Triton waits here, where it can go
+    together. Where nothing goes together it waits in Triton.
     """
     own = settings.models.get(model.name) or ModelSettings()
     rows = min(own.max_batch or model.max_batch_size, model.max_batch_size)
     share = -(-model.instances // settings.workers) if rows else settings.triton_connections
-    return Limits(rows, own.concurrency or share, own.max_delay)
+    ahead = 1 if rows and own.concurrency is None else 0
+    return Limits(rows, own.concurrency or share, own.max_delay, ahead)
 
 
 def _probe(settings: Settings) -> float:

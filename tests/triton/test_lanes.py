@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trihook import DeadlineError
 from trihook.deadline import Deadline
+from trihook.triton import lanes
 from trihook.triton.inputs import Inputs
 from trihook.triton.lanes import Lane, Limits, Queued
 from trihook.triton.stacking import Part
@@ -39,8 +40,8 @@ class Run:
             queued.submission.settle(queued.place, (queued.submission.request_id, queued.place))
 
 
-def _lane(run, rows=4, concurrency=1, max_delay=0.0, **options):
-    return Lane(Limits(rows, concurrency, max_delay), run, **options)
+def _lane(run, rows=4, concurrency=1, max_delay=0.0, ahead=0, **options):
+    return Lane(Limits(rows, concurrency, max_delay, ahead), run, **options)
 
 
 def _submit(lane, name, *sizes, seconds=0.0, likeness="same"):
@@ -195,6 +196,39 @@ def test_one_that_is_free_again_is_used():
         _side_by_side(*[lambda n=n: _submit(lane, n, 1) for n in "abc"])
     assert run.most == 2
     assert lane.waiting == 0
+
+
+@pytest.mark.parametrize(("threshold", "most"), [(0.0, 3), (60.0, 2)])
+def test_one_more_is_sent_ahead_where_inferences_take_long(monkeypatch, threshold, most):
+    monkeypatch.setattr(lanes, "_LONG", threshold)
+    run = Run(seconds=0.002)
+    lane = _lane(run, rows=1, concurrency=2, ahead=1)
+    _submit(lane, "first", 1)
+    _side_by_side(*[lambda n=n: _submit(lane, n, 1, 1) for n in "abcd"])
+    assert run.most == most
+    assert len(run.batches) == 9
+
+
+def test_none_is_sent_ahead_any_more_when_inferences_have_become_quick(monkeypatch):
+    monkeypatch.setattr(lanes, "_LONG", 0.0)
+    under_way, seen = [], []
+
+    def run(batch):
+        under_way.append(1)
+        seen.append(len(under_way))
+        gevent.sleep(0.001)
+        if len(seen) == 5:
+            monkeypatch.setattr(lanes, "_LONG", 60.0)
+        under_way.pop()
+        for queued in batch:
+            queued.submission.settle(queued.place, "done")
+
+    lane = _lane(run, rows=1, ahead=1)
+    _submit(lane, "first", 1)
+    _side_by_side(*[lambda n=n: _submit(lane, n, 1, 1, 1) for n in "abcd"])
+    assert max(seen) == 2
+    assert seen[-6:] == [1] * 6
+    assert (lane.waiting, lane._under_way) == (0, 0)
 
 
 def test_a_submission_alone_needs_no_other_greenlet():

@@ -8,6 +8,7 @@ by part, so that a large one does not hold up small ones.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from trihook.triton.stacking import Part
 from trihook.triton.waiting import Alarm, Submission
 
 _ALONE_AFTER = 8  # submissions in a row that had no company
+_LONG = 0.005  # seconds; below, larger batches are worth more than an instance that never waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,15 @@ class Limits:
     """How one model is fed.
 
     An inference has at most ``rows``, 0 where each part goes alone. At most ``concurrency``
-    inferences are under way at a time. One that is not full waits for ``max_delay`` seconds.
+    inferences are under way at a time, and ``ahead`` more where they take long, so that an
+    instance finds the next one when it is done. One that is not full waits for ``max_delay``
+    seconds.
     """
 
     rows: int
     concurrency: int = 1
     max_delay: float = 0.0
+    ahead: int = 0
 
 
 class Queued:
@@ -58,6 +63,7 @@ class Lane:
         self._share = share
         self._turns: dict[Hashable, deque[deque[Queued]]] = {}
         self._under_way = 0
+        self._lasted = 0.0
         self._is_gathering = False
         self._alone = 0
         self._full = Event()
@@ -70,13 +76,16 @@ class Lane:
             self._turns.setdefault(likeness, deque()).append(parts)
             self.waiting += len(parts)
         self._alone = 0 if self._under_way or self._is_gathering else self._alone + 1
-        if self._under_way < self.limits.concurrency and not self._is_gathering:
+        if self._under_way < self._most_under_way() and not self._is_gathering:
             if self._may_have_company():
                 self._gather(own)
             self._start(own)
         elif self.waiting >= self.limits.rows:
             self._full.set()
         own.wait(self._alarm)
+
+    def _most_under_way(self) -> int:
+        return self.limits.concurrency + (self.limits.ahead if self._lasted > _LONG else 0)
 
     def _may_have_company(self) -> bool:
         """Tell whether it is worth to look out for others who can go along."""
@@ -102,7 +111,7 @@ class Lane:
 
     def _start(self, own: Submission) -> None:
         """Start as many inferences as may be; one that is all ``own`` needs no greenlet."""
-        while self._under_way < self.limits.concurrency:
+        while self._under_way < self._most_under_way():
             batch = self._take()
             if not batch:
                 return
@@ -118,17 +127,19 @@ class Lane:
         try:
             while batch:
                 self._run_one(batch)
-                batch = self._take()
+                batch = self._take() if self._under_way <= self._most_under_way() else []
         finally:
             self._under_way -= 1
 
     def _run_one(self, batch: Sequence[Queued]) -> None:
         """Run a batch; whatever is raised, also at this greenlet, is for those who wait."""
+        began = time.monotonic()
         try:
             self._run(batch)
         except BaseException as exc:  # noqa: BLE001 - it is raised again where each one waits
             for queued in batch:
                 queued.submission.fail(exc)
+        self._lasted = time.monotonic() - began
 
     def _take(self) -> list[Queued]:
         """Take the next batch: of the group that has waited longest, each submission in turn."""
