@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ from trihook.service import Service
 from trihook.types import ScoringRequest
 
 _LOG = logging.getLogger(__name__)
+_USUAL_LENGTH = 200
 _quoted = lru_cache(maxsize=4096)(quote)  # headers are Latin-1, names of models need not be
 
 
@@ -99,9 +101,19 @@ class Scorer:
             raise OverloadedError(f"as many items wait for model {name!r} as may", stage="request")
 
 
-def _query(environ: Mapping[str, Any]) -> dict[str, str]:
+def _query(environ: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the first value of each name in the query."""
-    return Request(dict(environ)).args.to_dict() if environ.get("QUERY_STRING") else {}
+    query = environ.get("QUERY_STRING")
+    if not query:
+        return {}
+    return _usual_query(query) if len(query) < _USUAL_LENGTH else _parse_query(query)
+
+
+def _parse_query(query: str) -> Mapping[str, str]:
+    return MappingProxyType(Request({"QUERY_STRING": query}).args.to_dict())
+
+
+_usual_query = lru_cache(maxsize=1024)(_parse_query)  # many requests ask for the same
 
 
 def _describe(outcome: Outcome) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -82,7 +82,8 @@ class Turns:
     def ask(self, take: Callable[[Turn], None]) -> None:
         """Have ``take`` called with a turn, on the hub, as soon as there is one."""
         self._queue.append(take)
-        self._give()
+        if len(self._queue) == 1:  # else the others are being looked out for
+            self._look()
 
     def withdraw(self, take: Callable[[Turn], None]) -> None:
         """Have it not called any more."""
@@ -95,24 +96,25 @@ class Turns:
         self._computing.discard(turn)
         self._give()
 
+    def _look(self) -> None:
+        """Find out who has ceased to compute, and give turns for them."""
+        if len(self._computing) >= self._cores:
+            now = time.monotonic()
+            self._computing = {turn for turn in self._computing if turn.takes_core(now)}
+        self._give()
+
     def _give(self) -> None:
-        while self._queue and self._has_core():
+        while self._queue and len(self._computing) < self._cores:
             turn = Turn(self)
             self._computing.add(turn)
             self._queue.popleft()(turn)
         self._look_out()
 
-    def _has_core(self) -> bool:
-        if len(self._computing) >= self._cores:
-            now = time.monotonic()
-            self._computing = {turn for turn in self._computing if turn.takes_core(now)}
-        return len(self._computing) < self._cores
-
     def _look_out(self) -> None:
-        """Look again and again while somebody waits, for those who have ceased to compute."""
+        """Look again and again while somebody waits."""
         if self._timer is not None and not self._queue:
             self._timer.close()
             self._timer = None
         elif self._timer is None and self._queue:
             self._timer = get_hub().loop.timer(_LOOK_INTERVAL, _LOOK_INTERVAL, ref=False)
-            self._timer.start(self._give)
+            self._timer.start(self._look)

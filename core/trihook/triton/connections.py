@@ -59,7 +59,7 @@ class Connections:
         self._fields = f"Host: {parts.netloc}\r\n"
         self._timeout = timeout
         self._slots = BoundedSemaphore(size)
-        self._idle: list[Any] = []
+        self._idle: list[tuple[Any, Any]] = []
 
     @property
     def are_local(self) -> bool:
@@ -85,7 +85,7 @@ class Connections:
         if length < _COPIED_BELOW:
             message = [b"".join(message)]
         with self._slots:
-            connection = self._take()
+            connection, poll = self._take()
             try:
                 for buffer in message:
                     send(connection, buffer)
@@ -95,7 +95,7 @@ class Connections:
                 self.close()
                 raise
             if is_kept:
-                self._idle.append(connection)
+                self._idle.append((connection, poll))
             else:
                 connection.close()
             return answer
@@ -103,17 +103,24 @@ class Connections:
     def close(self) -> None:
         """Close the idle connections; those in use end with their exchange."""
         idle, self._idle = self._idle, []
-        for connection in idle:
+        for connection, _ in idle:
             connection.close()
 
-    def _take(self) -> Any:
-        """Return the connection used last, if it is as it was left, or a new one."""
+    def _take(self) -> tuple[Any, Any]:
+        """Return the connection used last, if it is as it was left, or a new one.
+
+        With it comes what tells so. Under TLS a message of that protocol itself looks as if
+        something had come, and costs a connection.
+        """
         while self._idle:
-            connection = self._idle.pop()
-            if _is_quiet(connection):
-                return connection
+            connection, poll = self._idle.pop()
+            if not poll.poll(0):  # neither the end has come nor what nobody asked for
+                return connection, poll
             connection.close()
-        return self._connect()
+        connection = self._connect()
+        poll = _poll()
+        poll.register(connection.fileno(), select.POLLIN)
+        return connection, poll
 
     def _connect(self) -> Any:
         connection = socket.create_connection(self._address, self._timeout)
@@ -133,16 +140,6 @@ def send(connection: Any, data: Buffer) -> None:
     sent = connection.send(data)
     if sent < len(data):
         connection.sendall(memoryview(data)[sent:])
-
-
-def _is_quiet(connection: Any) -> bool:
-    """Tell whether nothing has come since the last answer: neither the end nor what nobody asked.
-
-    Under TLS a message of that protocol itself looks like that as well, and costs a connection.
-    """
-    poll = _poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return not poll.poll(0)
 
 
 def _read(connection: Any, method: str) -> tuple[Answer, bool]:

@@ -76,7 +76,7 @@ def _cast_number(array: Array, dtype: np.dtype[Any], datatype: str) -> Array:
         return array.astype(dtype)  # numpy's dtype for an empty list says nothing
     if came not in "iuf" or wanted == "b" or (came == "f" and wanted != "f"):
         raise MisfitError(f"{_describe(array)} cannot be cast to {datatype}")
-    if came == wanted == "f" and array.size and np.abs(array).max() <= _LARGEST[dtype]:
+    if came == wanted == "f" and array.size and _largest(array) <= _LARGEST[dtype]:
         return array.astype(dtype)  # as nearly all are: no look at each result is needed
     with np.errstate(over="ignore", invalid="ignore"):
         result = array.astype(dtype)
@@ -86,6 +86,12 @@ def _cast_number(array: Array, dtype: np.dtype[Any], datatype: str) -> Array:
     elif not _same_integers(array, result):
         raise MisfitError(f"a value of {_describe(array)} does not exist in {datatype}")
     return result
+
+
+def _largest(array: Array) -> float:
+    """Return the greatest distance from zero, or NaN if a value is that."""
+    greatest: float = np.maximum.reduce(np.abs(array), axis=None)  # what max() comes to in the end
+    return greatest
 
 
 def _same_integers(array: Array, result: Array) -> bool:
