@@ -3,13 +3,15 @@
 What both have in common is tested with the runtime of plain threads.
 """
 
+import subprocess
+import sys
 import threading
 import time
 
 import gevent
 import pytest
 from trihook.deadline import Deadline
-from trihook.host import turns
+from trihook.host import hook_threads
 from trihook.host.greenlets import GeventRuntime
 
 
@@ -84,7 +86,7 @@ def test_a_hook_that_computes_for_very_long_holds_nobody_up(runtime):
 
 
 def test_a_hook_whose_time_is_over_holds_nobody_up(runtime, monkeypatch):
-    monkeypatch.setattr(turns, "_LONG", float("inf"))
+    monkeypatch.setattr(hook_threads, "_LONG", float("inf"))
     done = threading.Event()
     with pytest.raises(TimeoutError):
         runtime.run_hooks(lambda _: compute(30, until=done.is_set), [1], Deadline.after(0.05))
@@ -128,3 +130,51 @@ def test_what_a_hook_raises_comes_out_and_the_core_is_free_again(runtime):
     with pytest.raises(ZeroDivisionError):
         runtime.run_hooks(lambda n: 1 / n, [0], Deadline())
     assert runtime.run_hooks(lambda n: 1 / n, [2], Deadline.after(20)) == [0.5]
+
+
+PATCHED = """
+import gevent.monkey
+
+gevent.monkey.patch_all()
+
+import os
+import time
+
+import gevent
+from trihook.deadline import Deadline
+from trihook.host.greenlets import GeventRuntime
+
+runtime = GeventRuntime(4, cores=1)
+
+
+def sleep(number):
+    time.sleep(0.01)
+    return number
+
+
+def run():
+    jobs = [gevent.spawn(runtime.run_hooks, sleep, [n, n + 1], Deadline()) for n in range(20)]
+    gevent.joinall(jobs, raise_error=True)
+    assert [job.value for job in jobs] == [[n, n + 1] for n in range(20)]
+
+
+def count(folder):
+    return len(os.listdir(folder))
+
+
+def settle():
+    while count("/proc/self/task") > 2:
+        gevent.sleep(0.01)
+    return count("/proc/self/fd")
+
+
+run()
+before = settle()
+for _ in range(5):
+    run()
+assert settle() == before, "threads that ended have left something open"
+"""
+
+
+def test_hooks_may_use_what_gevent_has_patched_and_threads_leave_nothing_behind():
+    subprocess.run([sys.executable, "-c", PATCHED], check=True, timeout=60)
