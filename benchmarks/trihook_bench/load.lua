@@ -3,7 +3,7 @@
 -- Run wrk with as many threads as connections: a thread then has one connection, so that a
 -- reply always belongs to the last request that its thread sent. Prints one line of JSON.
 --
--- The plan, a Lua file named on the command line, gives the path, nonces (how many different
+-- The plan, a Lua file named on the command line before the seconds that wrk runs, gives the path, nonces (how many different
 -- ones a thread sends, 0 for none) and cases. A case has its headers, the files before and after
 -- the nonce, how the nonce is written, and how its reply is checked:
 --   none    only the status
@@ -21,6 +21,19 @@ function setup(thread)
 end
 
 local requests, cases, values, last = {}, {}, {}, 0
+
+-- wrk starts its threads one by one, and its clock when the last one runs: what the others have
+-- done by then would count. So each thread keeps, by hundredths of a second, when replies came, and
+-- only those count that came while all of them ran.
+ffi.cdef("typedef struct { long seconds, nanoseconds; } trihook_time;"
+  .. "int clock_gettime(int clock, trihook_time *time);")
+local MONOTONIC, EDGE = 1, 0.05
+local clock, names = ffi.new("trihook_time"), {}
+
+local function now()
+  ffi.C.clock_gettime(MONOTONIC, clock)
+  return tonumber(clock.seconds) + tonumber(clock.nanoseconds) / 1e9
+end
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -44,7 +57,9 @@ end
 
 function init(args)
   wrong, refused, statuses, example = 0, 0, {}, ""
+  began, counts = 0, {}
   local plan = dofile(args[1])
+  seconds = tonumber(args[2])
   for _, case in ipairs(plan.cases) do
     case.before, case.after = read(case.before), read(case.after)
     if case.bytes then case.bytes = read(case.bytes) end
@@ -55,6 +70,7 @@ function init(args)
 end
 
 function request()
+  if began == 0 then began = now() end
   last = last % #requests + 1
   return requests[last]
 end
@@ -78,7 +94,15 @@ end
 
 function checks.bytes(body, case) return body:sub(-#case.bytes) == case.bytes end
 
+local function note_time()
+  local hundredth = math.floor((now() - began) * 100)
+  local name = names[hundredth] or "at" .. hundredth  -- wrk hands over tables with names only
+  names[hundredth] = name
+  counts[name] = (counts[name] or 0) + 1
+end
+
 function response(status, headers, body)
+  note_time()
   local case = cases[last]
   if status ~= 200 then
     refused = refused + 1
@@ -98,6 +122,20 @@ local function quote(text)
   end) .. '"'
 end
 
+-- Counts the replies that came in so many seconds from when the last thread began.
+local function count_replies(seconds)
+  local start, total = 0, 0
+  for _, thread in ipairs(threads) do start = math.max(start, thread:get("began")) end
+  for _, thread in ipairs(threads) do
+    local since = start - thread:get("began")
+    for name, count in pairs(thread:get("counts")) do
+      local came = (tonumber(name:sub(3)) + 0.5) / 100 - since
+      if came >= 0 and came < seconds then total = total + count end
+    end
+  end
+  return total
+end
+
 function done(summary, latency)
   local total, refusals, by_status, sample = 0, 0, {}, ""
   for _, thread in ipairs(threads) do
@@ -112,12 +150,13 @@ function done(summary, latency)
   for status, count in pairs(by_status) do
     table.insert(parts, string.format('"%s": %d', status, count))
   end
-  local e = summary.errors
+  local e, seconds = summary.errors, threads[1]:get("seconds") - EDGE
+  local replies = count_replies(seconds)
   io.write(string.format(
     '\n{"requests": %d, "seconds": %.6f, "rate": %.3f, "p50_ms": %.4f, "p90_ms": %.4f, '
     .. '"p99_ms": %.4f, "max_ms": %.4f, "wrong": %d, "refused": %d, "statuses": {%s}, '
     .. '"socket_errors": %d, "example": %s}\n',
-    summary.requests, summary.duration / 1e6, summary.requests / (summary.duration / 1e6),
+    replies, seconds, replies / seconds,
     latency:percentile(50) / 1e3, latency:percentile(90) / 1e3, latency:percentile(99) / 1e3,
     latency.max / 1e3, total, refusals, table.concat(parts, ", "),
     e.connect + e.read + e.write + e.timeout, quote(sample)))
