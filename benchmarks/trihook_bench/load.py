@@ -55,7 +55,8 @@ def run_load(plan: Path, port: int, connections: int, seconds: float) -> Load:
     whole = max(1, round(seconds))
     command = [wrk, f"-t{connections}", f"-c{connections}", f"-d{whole}s"]
     command += ["--timeout", _TIMEOUT, "-s", str(SCRIPT), f"http://127.0.0.1:{port}/"]
-    ended = subprocess.run([*command, "--", str(plan), str(whole)], capture_output=True, text=True, check=False)
+    command += ["--", str(plan), str(whole)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = ended.stdout.strip().splitlines()
     if ended.returncode or not lines or not lines[-1].startswith("{"):
         return Load(0, seconds, 0, 0, 0, 0, 0, example=(ended.stderr or ended.stdout).strip())

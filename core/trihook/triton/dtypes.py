@@ -116,12 +116,13 @@ def _cast_bytes(array: Array) -> Array:
         if array.size == 0:
             return array.astype(object)
         raise MisfitError(f"{_describe(array)} cannot be cast to BYTES: give text or bytes")
+    values = array.ravel().tolist()
     result = np.empty(array.size, dtype=object)
     try:
-        result[:] = [
-            value.encode() if type(value) is str else _to_bytes(value)
-            for value in array.ravel().tolist()
-        ]
+        try:
+            result[:] = list(map(str.encode, values))
+        except TypeError:  # not all of them are texts
+            result[:] = list(map(_to_bytes, values))
     except UnicodeEncodeError:
         raise MisfitError("a text holds a lone surrogate, which UTF-8 cannot encode") from None
     return result.reshape(array.shape)
