@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,26 +29,28 @@ _PLUGIN = """\
 from trihook import hookimpl
 
 
-@hookimpl
+@hookimpl{marks}
 def preprocess(item, model):
     return None
 
 
-@hookimpl
+@hookimpl{marks}
 def postprocess(outputs, model):
     return None
 """
+_MARKS = "(models=lambda model: model.platform == 'another')"
 
 
 def measure_growth(
     backend: Backend, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure all five; return each one's loads, by the number that grows."""
+    """Measure all six; return each one's loads, by the number that grows."""
     parts: Mapping[str, Callable[[Backend, int, float], Loads]] = {
         "items": _with_items,
         "connections": _with_connections,
         "models": _with_models,
-        "plugins": _with_plugins,
+        "plugins": partial(_with_plugins, marks=_MARKS),
+        "asked": partial(_with_plugins, marks=""),
         "bytes": _with_bytes,
     }
     record = {}
@@ -94,7 +97,7 @@ def _with_models(_backend: Backend, rounds: int, seconds: float) -> Loads:
         return interleave(runs, rounds, seconds)
 
 
-def _with_plugins(backend: Backend, rounds: int, seconds: float) -> Loads:
+def _with_plugins(backend: Backend, rounds: int, seconds: float, *, marks: str) -> Loads:
     """Run a host for each count of plugins that take nothing, side by side."""
     plan = plan_of(VECTOR.name, backend.repository)
     with ExitStack() as ending:
@@ -102,16 +105,16 @@ def _with_plugins(backend: Backend, rounds: int, seconds: float) -> Loads:
         for count in PLUGIN_COUNTS:
             folder = Path(ending.enter_context(tempfile.TemporaryDirectory()))
             for number in range(count):
-                _add_plugin(folder, f"idle{number}")
+                _add_plugin(folder, f"idle{number}", marks)
             host = running_host(backend, {"PYTHONPATH": str(folder)})
             hosts[str(count)] = ending.enter_context(host)
         runs = {count: Run(plan, host.port, 1) for count, host in hosts.items()}
         return interleave(runs, rounds, seconds)
 
 
-def _add_plugin(folder: Path, name: str) -> None:
+def _add_plugin(folder: Path, name: str, marks: str) -> None:
     """Lay out a distribution with one plugin, as pip would have installed it."""
-    (folder / f"{name}.py").write_text(_PLUGIN)
+    (folder / f"{name}.py").write_text(_PLUGIN.format(marks=marks))
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")

@@ -25,13 +25,14 @@ def _growth(record: Record) -> str:
         "items": "Vectors in a request, at 4 connections",
         "connections": "Connections",
         "models": "Models loaded, one of them used, at 1 connection",
-        "plugins": "Plugins installed that take nothing, at 1 connection",
+        "plugins": "Plugins installed for other models, at 1 connection",
+        "asked": "Plugins installed that are asked, and take nothing, at 1 connection",
         "bytes": "Bytes in a request's JSON, and about as many in the reply, at 2 connections",
     }
     for name, title in titles.items():
         loads = {count: [Load(**run) for run in runs] for count, runs in record[name].items()}
         parts.append(f"### {title}\n\n{picture(name)}{_grown(name, loads)}")
-        if name in ("models", "plugins"):
+        if name in ("models", "plugins", "asked"):
             parts.append(_judge_unused(loads))
     return "\n\n".join(parts)
 
