@@ -1,6 +1,7 @@
 """What waits for a model goes together, in turns, and nobody waits for what has failed."""
 
-from collections import deque
+from collections import defaultdict, deque
+from types import SimpleNamespace
 
 import gevent
 import numpy as np
@@ -229,6 +230,29 @@ def test_none_is_sent_ahead_any_more_when_inferences_have_become_quick(monkeypat
     assert max(seen) == 2
     assert seen[-6:] == [1] * 6
     assert (lane.waiting, lane._under_way) == (0, 0)
+
+
+def test_what_waits_for_its_own_predecessor_does_not_count_as_long(monkeypatch):
+    clocks = defaultdict(float)  # each greenlet's own
+    monkeypatch.setattr(
+        lanes, "time", SimpleNamespace(monotonic=lambda: clocks[gevent.getcurrent()])
+    )
+    under_way, seen = [], []
+
+    def run(batch):
+        under_way.append(1)
+        seen.append(len(under_way))
+        gevent.sleep(0)
+        clocks[gevent.getcurrent()] += 0.003 * len(under_way)  # one after the other
+        under_way.pop()
+        for queued in batch:
+            queued.submission.settle(queued.place, "done")
+
+    lane = _lane(run, rows=1, ahead=1)
+    lane._lasted = 1.0  # one that was held up
+    _side_by_side(*[lambda n=n: _submit(lane, n, 1, 1, 1) for n in "abcd"])
+    assert max(seen) == 2
+    assert seen[-4:] == [1] * 4
 
 
 def test_a_submission_alone_needs_no_other_greenlet():

@@ -139,7 +139,9 @@ class Lane:
         except BaseException as exc:  # noqa: BLE001 - it is raised again where each one waits
             for queued in batch:
                 queued.submission.fail(exc)
-        self._lasted = time.monotonic() - began
+        # those under way wait for each other: what is too many of them counts for nothing
+        alone = min(1.0, self.limits.concurrency / self._under_way)
+        self._lasted = (time.monotonic() - began) * alone
 
     def _take(self) -> list[Queued]:
         """Take the next batch: of the group that has waited longest, each submission in turn."""
