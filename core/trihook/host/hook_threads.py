@@ -20,9 +20,10 @@ R = TypeVar("R")
 
 _SLICE = 0.02  # seconds after which a long row of work lets others go between
 _LOOK_INTERVAL = 0.005
-_SHORT = 0.002  # seconds in which nothing is seen yet
+_WINDOW = 0.02  # seconds: several of those after which threads are made to let others run
+_PAUSE = 0.002
 _LONG = 1.0  # seconds after which a hook is not waited for
-_BUSY = 0.1  # of a core
+_BUSY = 0.05  # of a core
 
 # the real ones, whatever gevent has patched
 _start_thread = get_original("_thread", "start_new_thread")
@@ -40,26 +41,30 @@ class HookThreads:
     def __init__(self, most: int, cores: int) -> None:
         self._most = most
         self._cores = min(cores, most)
-        self._calls: Any = _Queue()  # of jobs; None ends a thread
+        self._calls: Any = _Queue()  # of jobs; None wakes a thread
         self._finished: deque[_Job] = deque()
         self._threads: set[_Thread] = set()
         self._count = 0  # of those that are not to end
+        self._surplus: deque[None] = deque()  # one for each that is to end
         self._jobs = 0
         self._bell: Any = None
         self._timer: Any = None
+        self._is_closed = False
 
     def run(self, function: Callable[[T], R], work: Sequence[T]) -> list[R]:
         """Call ``function`` for each piece of work and return the results in order.
 
         Whatever is raised at the greenlet meanwhile, what is not begun then is not begun any more.
+        Raises ``RuntimeError`` once they are closed, or if there can be no thread at all.
         """
+        if self._is_closed:
+            raise RuntimeError("the threads for hooks have been ended")
         if not work:
             return []
         job = _Job(function, work)
         self._begin()
         try:
-            for _ in range(min(len(work), self._most)):
-                self._calls.put(job)
+            self._calls.put(job)
             while self._count < min(self._cores, self._jobs + len(work) - 1):
                 self._add_thread()
             job.waiter.get()
@@ -71,12 +76,10 @@ class HookThreads:
         return job.results
 
     def close(self) -> None:
-        """End the threads as soon as they are idle."""
-        for _ in range(self._count):
-            self._end_thread()
-        if self._bell is not None:
-            self._bell.close()
-            self._timer.close()
+        """End the threads as soon as they are idle; who waits for them may go on to."""
+        if not self._is_closed and not self._jobs:
+            self._end_all()
+        self._is_closed = True
 
     def _begin(self) -> None:
         """Look after the threads while anybody waits for them."""
@@ -91,45 +94,72 @@ class HookThreads:
 
     def _end(self) -> None:
         self._jobs -= 1
-        if not self._jobs:
-            self._timer.stop()
-        for _ in range(self._count - self._wanted()):
+        if self._jobs:
+            return
+        self._timer.stop()
+        if self._is_closed:
+            self._end_all()
+        for _ in range(self._count - self._cores):
             self._end_thread()
+
+    def _end_all(self) -> None:
+        for _ in range(self._count):
+            self._end_thread()
+        if self._bell is not None:
+            self._bell.close()
+            self._timer.close()
 
     def _settle(self) -> None:
         while self._finished:
             self._finished.popleft().waiter.switch(None)
 
     def _look(self) -> None:
-        """Make up for threads that do not compute, if there is something to do."""
-        if not self._calls.empty() and self._count < self._wanted():
+        """Make up for threads that wait, if there is something to do, as long as they do."""
+        now = time.monotonic()
+        threads = list(self._threads)  # in one step, for threads come and go by themselves
+        busy = sum([thread.job is not None for thread in threads])
+        waiting = sum([thread.is_waiting(now) for thread in threads])
+        if busy - waiting > self._cores and self._count > self._cores:
+            self._end_thread()
+        elif self._count < min(self._most, self._cores + waiting) and not self._calls.empty():
             self._add_thread()
 
-    def _wanted(self) -> int:
-        if self._count < self._cores:
-            return self._cores
-        now = time.monotonic()
-        waiting = sum([thread.is_waiting(now) for thread in self._threads])
-        return min(self._most, self._cores + waiting)
-
     def _add_thread(self) -> None:
+        if not self._take_surplus():  # one that was to end goes on instead
+            try:
+                _start_thread(self._serve, ())
+            except RuntimeError:
+                if not self._count:
+                    raise
+                return
         self._count += 1
-        _start_thread(self._serve, ())
 
     def _end_thread(self) -> None:
         self._count -= 1
+        self._surplus.append(None)
         self._calls.put(None)
+
+    def _take_surplus(self) -> bool:
+        """Tell whether there is a thread too many, once for each."""
+        try:
+            self._surplus.pop()
+        except IndexError:
+            return False
+        return True
 
     def _serve(self) -> None:
         """Do jobs; this is a thread."""
         thread = _Thread()
         self._threads.add(thread)
-        while (job := self._calls.get()) is not None:
-            thread.begin(job)
-            if job.work(self._calls):
-                self._finished.append(job)
-                self._bell.send()
-            thread.job = None
+        while not self._take_surplus():
+            job = self._calls.get()
+            if job is not None:
+                thread.begin(job)
+                if job.work(self._calls):
+                    self._finished.append(job)
+                    self._bell.send()
+                job = None  # whose request would else be kept
+                thread.rest()
         self._threads.discard(thread)
         get_hub().destroy(destroy_loop=True)  # which a hook may have come to by patched functions
 
@@ -149,14 +179,18 @@ class _Job:
     def work(self, calls: Any) -> bool:
         """Do pieces until none is left, or it is time for other ``calls``.
 
-        Tells whether all of them are done with this.
+        Tells whether all of them are done with this. While some are left the job is in ``calls``.
         """
         end = time.monotonic() + _SLICE
+        is_called = False
         while self._pending:
             try:
                 place, piece = self._pending.popleft()
             except IndexError:  # another thread was first
                 break
+            if self._pending and not is_called:
+                calls.put(self)
+                is_called = True
             try:
                 self.results[place] = self._function(piece)
             except BaseException as exc:  # noqa: BLE001 - it is raised again where it is waited for
@@ -164,8 +198,7 @@ class _Job:
             self._done.append(place)
             if len(self._done) == len(self.results):
                 return True
-            if time.monotonic() > end and self._pending and not calls.empty():
-                calls.put(self)
+            if time.monotonic() > end:
                 break
         return False
 
@@ -176,30 +209,49 @@ class _Job:
 
 
 class _Thread:
-    """What one thread does, for others to see."""
+    """What one thread does, for the hub to see."""
 
     def __init__(self) -> None:
         self.job: _Job | None = None
         self._clock = 0 if _find_clock is None else _find_clock(_get_ident())
-        self._began = self._cpu = 0.0
+        self._began = self._ended = 0.0
+        self._seen: tuple[float, float] | None = None  # when, and how long it had computed
+        self._waits = False
 
     def begin(self, job: _Job) -> None:
         """Take note of the job that it begins; for the thread itself."""
-        if _find_clock is not None:
-            self._cpu = time.clock_gettime(self._clock)
         self._began = time.monotonic()
+        if self._began - self._ended > _PAUSE:
+            self._seen = None  # what it did not compute then says nothing
         self.job = job
 
+    def rest(self) -> None:
+        """Take note of the job's end."""
+        self.job = None
+        self._ended = time.monotonic()
+
     def is_waiting(self, now: float) -> bool:
-        """Tell whether it has a job and computes nothing for it, or nothing that may soon end."""
-        job, lasted = self.job, now - self._began
-        if job is None or lasted < _SHORT:
-            return False
-        if job.has_ended or lasted > _LONG:
+        """Tell whether it has a job and has lately computed nothing, or nothing that may soon end.
+
+        For the hub, again and again; ``now`` is by the monotonic clock.
+        """
+        job = self.job
+        if job is None:
+            self._waits = False
+        elif job.has_ended or now - self._began > _LONG:
             return True
-        if _find_clock is None:
-            return False
+        elif _find_clock is not None:
+            self._judge(now)
+        return self._waits
+
+    def _judge(self, now: float) -> None:
+        """Compare its CPU time with the time that has passed, every so often."""
+        seen = self._seen
+        if seen is not None and now - seen[0] < _WINDOW:
+            return
         try:
-            return time.clock_gettime(self._clock) - self._cpu < _BUSY * lasted
+            computed = time.clock_gettime(self._clock)
         except OSError:  # the thread has ended
-            return False
+            return
+        self._waits = seen is not None and computed - seen[1] < _BUSY * (now - seen[0])
+        self._seen = now, computed
