@@ -12,24 +12,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from gevent.hub import Waiter, get_hub
+from gevent.hub import get_hub
 from gevent.monkey import get_original
+
+from trihook.host.jobs import Job, JobThread
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SLICE = 0.02  # seconds after which a long row of work lets others go between
 _LOOK_INTERVAL = 0.005
-_WINDOW = 0.02  # seconds: several of those after which threads are made to let others run
-_PAUSE = 0.002
-_LONG = 1.0  # seconds after which a hook is not waited for
-_BUSY = 0.05  # of a core
 
 # the real ones, whatever gevent has patched
 _start_thread = get_original("_thread", "start_new_thread")
-_get_ident = get_original("_thread", "get_ident")
 _Queue = get_original("queue", "SimpleQueue")
-_find_clock = getattr(time, "pthread_getcpuclockid", None)  # macOS has none
 
 
 class HookThreads:
@@ -42,8 +37,8 @@ class HookThreads:
         self._most = most
         self._cores = min(cores, most)
         self._calls: Any = _Queue()  # of jobs; None wakes a thread
-        self._finished: deque[_Job] = deque()
-        self._threads: set[_Thread] = set()
+        self._finished: deque[Job] = deque()
+        self._threads: set[JobThread] = set()
         self._count = 0  # of those that are not to end
         self._surplus: deque[None] = deque()  # one for each that is to end
         self._jobs = 0
@@ -61,7 +56,7 @@ class HookThreads:
             raise RuntimeError("the threads for hooks have been ended")
         if not work:
             return []
-        job = _Job(function, work)
+        job = Job(function, work)
         self._begin()
         try:
             self._calls.put(job)
@@ -149,7 +144,7 @@ class HookThreads:
 
     def _serve(self) -> None:
         """Do jobs; this is a thread."""
-        thread = _Thread()
+        thread = JobThread()
         self._threads.add(thread)
         while not self._take_surplus():
             job = self._calls.get()
@@ -162,96 +157,3 @@ class HookThreads:
                 thread.rest()
         self._threads.discard(thread)
         get_hub().destroy(destroy_loop=True)  # which a hook may have come to by patched functions
-
-
-class _Job:
-    """A row of work, which several threads may do at a time."""
-
-    def __init__(self, function: Callable[[Any], Any], work: Sequence[Any]) -> None:
-        self.results: list[Any] = [None] * len(work)
-        self.error: BaseException | None = None
-        self.waiter = Waiter()
-        self.has_ended = False
-        self._function = function
-        self._pending = deque(enumerate(work))
-        self._done: list[int] = []
-
-    def work(self, calls: Any) -> bool:
-        """Do pieces until none is left, or it is time for other ``calls``.
-
-        Tells whether all of them are done with this. While some are left the job is in ``calls``.
-        """
-        end = time.monotonic() + _SLICE
-        is_called = False
-        while self._pending:
-            try:
-                place, piece = self._pending.popleft()
-            except IndexError:  # another thread was first
-                break
-            if self._pending and not is_called:
-                calls.put(self)
-                is_called = True
-            try:
-                self.results[place] = self._function(piece)
-            except BaseException as exc:  # noqa: BLE001 - it is raised again where it is waited for
-                self.error = exc
-            self._done.append(place)
-            if len(self._done) == len(self.results):
-                return True
-            if time.monotonic() > end:
-                break
-        return False
-
-    def end(self) -> None:
-        """Begin no further piece; nobody waits any more."""
-        self.has_ended = True
-        self._pending.clear()
-
-
-class _Thread:
-    """What one thread does, for the hub to see."""
-
-    def __init__(self) -> None:
-        self.job: _Job | None = None
-        self._clock = 0 if _find_clock is None else _find_clock(_get_ident())
-        self._began = self._ended = 0.0
-        self._seen: tuple[float, float] | None = None  # when, and how long it had computed
-        self._waits = False
-
-    def begin(self, job: _Job) -> None:
-        """Take note of the job that it begins; for the thread itself."""
-        self._began = time.monotonic()
-        if self._began - self._ended > _PAUSE:
-            self._seen = None  # what it did not compute then says nothing
-        self.job = job
-
-    def rest(self) -> None:
-        """Take note of the job's end."""
-        self.job = None
-        self._ended = time.monotonic()
-
-    def is_waiting(self, now: float) -> bool:
-        """Tell whether it has a job and has lately computed nothing, or nothing that may soon end.
-
-        For the hub, again and again; ``now`` is by the monotonic clock.
-        """
-        job = self.job
-        if job is None:
-            self._waits = False
-        elif job.has_ended or now - self._began > _LONG:
-            return True
-        elif _find_clock is not None:
-            self._judge(now)
-        return self._waits
-
-    def _judge(self, now: float) -> None:
-        """Compare its CPU time with the time that has passed, every so often."""
-        seen = self._seen
-        if seen is not None and now - seen[0] < _WINDOW:
-            return
-        try:
-            computed = time.clock_gettime(self._clock)
-        except OSError:  # the thread has ended
-            return
-        self._waits = seen is not None and computed - seen[1] < _BUSY * (now - seen[0])
-        self._seen = now, computed
