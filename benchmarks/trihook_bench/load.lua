@@ -3,9 +3,10 @@
 -- Run wrk with as many threads as connections: a thread then has one connection, so that a
 -- reply always belongs to the last request that its thread sent. Prints one line of JSON.
 --
--- The plan, a Lua file named on the command line before the seconds that wrk runs, gives the path, nonces (how many different
--- ones a thread sends, 0 for none) and cases. A case has its headers, the files before and after
--- the nonce, how the nonce is written, and how its reply is checked:
+-- The command line names the plan, a Lua file, and how many seconds wrk runs. The plan gives the
+-- path, nonces (how many different ones a thread sends, 0 for none) and cases. A case has its
+-- headers, the files before and after the nonce, how the nonce is written, and how its reply is
+-- checked:
 --   none    only the status
 --   text    the reply holds this text
 --   number  the first number in brackets is twice the nonce
