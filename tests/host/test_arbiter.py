@@ -1,4 +1,8 @@
-"""The master ends with one status, however many workers fail to start."""
+"""The master ends with one status, however many workers fail to start, and loses no signal."""
+
+import signal
+import subprocess
+import sys
 
 import pytest
 from gunicorn.arbiter import Arbiter
@@ -27,3 +31,59 @@ def test_the_first_failure_ends_it_and_the_others_do_not_disturb(failures):
         arbiter.reap_workers()
     arbiter.halt("first", 3)
     assert failures == []
+
+
+# The worker has its master told to stop while its own signal handlers are still the master's, and
+# goes on once it has been told itself. What is lost is not asked for again, but met by SIGKILL.
+_TOLD_TOO_SOON = """
+import os, signal, sys, time
+from trihook.host.arbiter import SteadyApplication
+from trihook.host.{module} import {worker}
+
+def stop(arbiter, worker):
+    os.kill(os.getppid(), signal.{signal})
+    end = time.monotonic() + 5
+    while not signal.sigpending() and time.monotonic() < end:
+        time.sleep(0.01)
+
+class Application(SteadyApplication):
+    def load_config(self):
+        self.cfg.set("bind", "127.0.0.1:0")
+        self.cfg.set("worker_class", {worker})
+        self.cfg.set("control_socket_disable", True)
+        self.cfg.set("post_fork", stop)
+        self.cfg.set("worker_exit", lambda arbiter, worker: print("ended by itself", flush=True))
+
+    def load(self):
+        return lambda environ, start_response: []
+
+sys.argv = ["trihook"]
+Application().run()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+@pytest.mark.parametrize(
+    ("module", "worker"), [("worker", "Worker"), ("scripts.server", "ScriptWorker")]
+)
+def test_a_worker_that_is_told_to_stop_while_it_starts_ends_by_itself(module, worker, name):
+    code = _TOLD_TOO_SOON.format(module=module, worker=worker, signal=name)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "ended by itself\n"
+
+
+def test_the_master_itself_holds_no_signal_back(monkeypatch):
+    held = []
+
+    def spawn(_):
+        held.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        return 7
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    monkeypatch.setattr(Arbiter, "spawn_worker", spawn)
+    assert SteadyArbiter.__new__(SteadyArbiter).spawn_worker() == 7
+    assert {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT} <= held[0]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

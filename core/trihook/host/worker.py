@@ -11,12 +11,13 @@ from gunicorn import util
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
+from trihook.host.arbiter import SteadyWorker
 from trihook.host.exchanges import Exchanges
 
 _QUIET = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
-class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
+class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ships no types
     """Ends by its main loop, also when it is to be quick, and answers in one piece.
 
     Usual scoring requests are answered without Gunicorn's own machinery, if the application has a

@@ -11,7 +11,7 @@ from typing import Any
 from gunicorn.workers.sync import SyncWorker
 
 from trihook.config import Settings
-from trihook.host.arbiter import SteadyApplication
+from trihook.host.arbiter import SteadyApplication, SteadyWorker
 from trihook.host.scripts.app import create_script_app
 from trihook.host.scripts.health import answer_health
 from trihook.host.scripts.script import ScriptError, load_script
@@ -40,7 +40,7 @@ def serve_script(settings: Settings, script: ScriptSettings) -> None:
     _ScriptServer(settings, script).run()
 
 
-class ScriptWorker(SyncWorker):  # type: ignore[misc]  # gunicorn ships no types
+class ScriptWorker(SteadyWorker, SyncWorker):  # type: ignore[misc]  # gunicorn ships no types
     """A worker whose main thread loads the script and then runs it, request by request.
 
     So scripts may rely on their thread, and a timer can interrupt them. Where there is a health
