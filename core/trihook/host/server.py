@@ -11,7 +11,7 @@ from typing import Any
 
 from trihook.config import Settings
 from trihook.errors import ConfigError, PluginError
-from trihook.host.arbiter import SteadyApplication
+from trihook.host.arbiter import SteadyApplication, SteadyArbiter
 
 EXIT_BROKEN_PLUGIN = 3
 
@@ -97,6 +97,10 @@ def _cores(workers: int) -> int:
     return -(-cores // workers)
 
 
+def _free_place(_arbiter: SteadyArbiter, worker: Any) -> None:
+    worker.place.free()
+
+
 class _Server(SteadyApplication):
     """Gunicorn, configured by our settings alone."""
 
@@ -111,6 +115,7 @@ class _Server(SteadyApplication):
             "bind": format_address(settings.host, settings.port),
             "workers": settings.workers,
             "worker_class": "trihook.host.worker.Worker",
+            "child_exit": _free_place,
             "graceful_timeout": int(settings.graceful_timeout),
             "keepalive": 75,
             "proc_name": "trihook",

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
+from gevent.pool import Pool
 from gunicorn import util
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
+from trihook.host.accepting import FairServer, Places
 from trihook.host.arbiter import SteadyWorker
 from trihook.host.exchanges import Exchanges
 
+_PLACES = Places()  # made in the master, and inherited from it
 _QUIET = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
@@ -27,19 +32,43 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     gevent prints with a traceback. The arbiter kills what does not end in time all the same.
     """
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.place = _PLACES.take()
+
+    @property
+    def server_class(self) -> Callable[..., FairServer]:
+        """What makes the server of a listening socket, as Gunicorn asks for it."""
+        return self._make_server
+
+    def _make_server(self, listener: socket.socket, *, spawn: Pool, **options: Any) -> FairServer:
+        of_wsgi = ("application", "log", "handler_class", "environ")
+        tls = {name: value for name, value in options.items() if name not in of_wsgi}
+        handle = partial(self.handle, listener)
+        return FairServer(listener, self.place, handle=handle, spawn=spawn, **tls)
+
+    def run(self) -> None:
+        """Serve until told to end."""
+        self.place.open()
+        super().run()
+
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - its signature
         """Stop accepting, let what is under way end, and return from the main loop."""
         self.alive = False
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: object) -> None:
         """Serve one connection."""
-        early = self._exchange(client)
-        if early:
-            super().handle(listener, ReturnedSocket(client, early), addr)
-        elif early is not None:
-            util.close(client)
-        else:
-            super().handle(listener, client, addr)
+        self.place.add(1)
+        try:
+            early = self._exchange(client)
+            if early:
+                super().handle(listener, ReturnedSocket(client, early), addr)
+            elif early is not None:
+                util.close(client)
+            else:
+                super().handle(listener, client, addr)
+        finally:
+            self.place.add(-1)
 
     def _exchange(self, client: socket.socket) -> bytes | None:
         """Answer usual requests, and return the beginning of the first other one.
