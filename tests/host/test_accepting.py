@@ -278,7 +278,7 @@ def ask_once(port):
 
 def test_connections_that_come_at_once_are_spread_over_the_workers(port):
     most = sorted(_most_at_one_worker(port, 48) for _ in range(5))
-    assert most[2] <= 20  # a third would be 16; left to chance it is up to nearly all
+    assert most[2] <= 24  # 17 as a rule; left to chance 29 to 34
 
 
 def _most_at_one_worker(port, count):
