@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from trihook_bench.host import VECTOR, plan_of, plan_of_bytes, plan_of_items, running_host
+from trihook_bench.host import (
+    VECTOR,
+    plan_of,
+    plan_of_bytes,
+    plan_of_items,
+    plan_of_triton,
+    running_host,
+)
 from trihook_bench.load import Load
 from trihook_bench.places import LOGS, MODELS
-from trihook_bench.repository import WIDTH, add_doubling, add_idle
+from trihook_bench.repository import WIDTH, add_doubling, add_ensemble, add_idle
 from trihook_bench.rounds import Run, interleave
 from trihook_bench.systems import Backend, running_triton
 
@@ -44,22 +51,23 @@ _MARKS = "(models=lambda model: model.platform == 'another')"
 def measure_growth(
     backend: Backend, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure all six; return each one's loads, by the number that grows."""
-    parts: Mapping[str, Callable[[Backend, int, float], Loads]] = {
-        "items": _with_items,
-        "connections": _with_connections,
-        "models": _with_models,
-        "plugins": partial(_with_plugins, marks=_MARKS),
-        "asked": partial(_with_plugins, marks=""),
-        "bytes": _with_bytes,
-    }
+    """Measure all of them; return each one's loads, by the number that grows."""
     record = {}
-    for name, part in parts.items():
-        loads = part(backend, rounds, seconds)
+    for name, loads in _measure_parts(backend, rounds, seconds):
         for count, runs in loads.items():
             say(f"{name} {count:>9}: " + ", ".join(f"{run.rate:,.0f}/s" for run in runs))
         record[name] = {count: [asdict(run) for run in runs] for count, runs in loads.items()}
     return record
+
+
+def _measure_parts(backend: Backend, rounds: int, seconds: float) -> Iterator[tuple[str, Loads]]:
+    yield "items", _with_items(backend, rounds, seconds)
+    yield "connections", _with_connections(backend, rounds, seconds)
+    yield "models", _with_models(rounds, seconds)
+    yield from _with_processes(rounds, seconds).items()
+    yield "plugins", _with_plugins(backend, rounds, seconds, _MARKS)
+    yield "asked", _with_plugins(backend, rounds, seconds, "")
+    yield "bytes", _with_bytes(backend, rounds, seconds)
 
 
 def _with_items(backend: Backend, rounds: int, seconds: float) -> Loads:
@@ -81,23 +89,50 @@ def _with_bytes(backend: Backend, rounds: int, seconds: float) -> Loads:
         return interleave(runs, rounds, seconds)
 
 
-def _with_models(_backend: Backend, rounds: int, seconds: float) -> Loads:
-    """Run a Triton and a host for each count, side by side."""
+def _with_models(rounds: int, seconds: float) -> Loads:
+    """Run a Triton and a host for each count, side by side; all models but one are ensembles."""
     plan = plan_of(VECTOR.name, MODELS)
-    runs = {}
     with ExitStack() as ending:
+        runs = {}
         for count in MODEL_COUNTS:
-            folder = Path(ending.enter_context(tempfile.TemporaryDirectory()))
-            add_doubling(folder, VECTOR.model, WIDTH)
-            for number in range(count - 1):
-                add_idle(folder, f"idle{number}")
-            triton = ending.enter_context(running_triton(folder, LOGS / f"triton-{count}.log"))
+            triton = ending.enter_context(
+                _triton_with(count, partial(add_ensemble, of=VECTOR.model))
+            )
             host = ending.enter_context(running_host(triton))
             runs[str(count)] = Run(plan, host.port, 1)
         return interleave(runs, rounds, seconds)
 
 
-def _with_plugins(backend: Backend, rounds: int, seconds: float, *, marks: str) -> Loads:
+def _with_processes(rounds: int, seconds: float) -> dict[str, Loads]:
+    """Do the same with models that are processes, and ask each Triton directly as well."""
+    plan, direct = plan_of(VECTOR.name, MODELS), plan_of_triton(VECTOR.name, MODELS)
+    with ExitStack() as ending:
+        runs = {}
+        for count in MODEL_COUNTS:
+            triton = ending.enter_context(_triton_with(count, add_idle))
+            host = ending.enter_context(running_host(triton))
+            runs[f"processes {count}"] = Run(plan, host.port, 1)
+            runs[f"direct {count}"] = Run(direct, triton.http, 1)
+        loads = interleave(runs, rounds, seconds)
+    return {
+        name: {str(count): loads[f"{name} {count}"] for count in MODEL_COUNTS}
+        for name in ("processes", "direct")
+    }
+
+
+@contextmanager
+def _triton_with(count: int, add: Callable[[Path, str], None]) -> Iterator[Backend]:
+    """Run a Triton with so many models, of which ``add`` writes all but the vector's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        add_doubling(folder, VECTOR.model, WIDTH)
+        for number in range(count - 1):
+            add(folder, f"idle{number}")
+        with running_triton(folder, LOGS / f"triton-{count}.log") as triton:
+            yield triton
+
+
+def _with_plugins(backend: Backend, rounds: int, seconds: float, marks: str) -> Loads:
     """Run a host for each count of plugins that take nothing, side by side."""
     plan = plan_of(VECTOR.name, backend.repository)
     with ExitStack() as ending:

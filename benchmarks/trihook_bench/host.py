@@ -18,6 +18,7 @@ from trihook_bench.systems import Backend, Running, running_system
 from trihook_bench.works import WORKS, Case
 
 VECTOR = WORKS["vector"]
+_TRITON = "triton"
 
 
 @contextmanager
@@ -36,6 +37,13 @@ def plan_of(work: str, repository: Path) -> Path:
     target = find_peers()[OURS].targets[work]
     cases = WORKS[work].make(repository)
     return write_plan(PLANS / "host" / work, WORKS[work], cases, target)
+
+
+def plan_of_triton(work: str, repository: Path) -> Path:
+    """Write the plan of one of the works for Triton itself, with the tensors ready."""
+    target = find_peers()[_TRITON].targets[work]
+    cases = WORKS[work].make(repository)
+    return write_plan(PLANS / "host" / f"{work}-direct", WORKS[work], cases, target)
 
 
 def plan_of_items(items: int) -> Path:

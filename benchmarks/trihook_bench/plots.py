@@ -21,6 +21,8 @@ _AXES = {
     "items": ("vectors in a request", "µs a vector"),
     "connections": ("connections", "requests/s"),
     "models": ("models loaded", "ms a request"),
+    "processes": ("models that are processes", "ms a request"),
+    "direct": ("models that are processes, Triton itself asked", "ms a request"),
     "plugins": ("plugins for other models", "ms a request"),
     "asked": ("plugins that take nothing", "ms a request"),
     "bytes": ("bytes in a request", "ms a request"),

@@ -32,6 +32,20 @@ class TritonPythonModel:
     def execute(self, requests):
         raise AssertionError("no request is for this model")
 """
+_ENSEMBLE = """\
+platform: "ensemble"
+max_batch_size: %(batch)d
+input { name: "x" data_type: TYPE_FP32 dims: [ %(width)d ] }
+output { name: "y" data_type: TYPE_FP32 dims: [ %(width)d ] }
+ensemble_scheduling {
+  step {
+    model_name: "%(model)s"
+    model_version: -1
+    input_map { key: "x" value: "x" }
+    output_map { key: "y" value: "y" }
+  }
+}
+"""
 _BUILDERS = {
     "trihook_densenet.build": ("efficientnet_lite0", "densenet_onnx"),
     "trihook_bidaf.build": ("bidaf_onnx",),
@@ -63,8 +77,15 @@ def add_doubling(folder: Path, name: str, width: int) -> None:
     _complete(folder / name, _DOUBLING % {"batch": MAX_BATCH, "width": width})
 
 
+def add_ensemble(folder: Path, name: str, *, of: str) -> None:
+    """Write a model with the same tensors that is a way to another one, and has no process."""
+    (folder / name / "1").mkdir(parents=True, exist_ok=True)
+    config = _ENSEMBLE % {"batch": MAX_BATCH, "width": WIDTH, "model": of}
+    (folder / name / "config.pbtxt").write_text(config)
+
+
 def add_idle(folder: Path, name: str) -> None:
-    """Write a model with the same tensors that takes little to load, and is never asked."""
+    """Write a model with the same tensors that is a process of its own, and is never asked."""
     file = folder / name / "1" / "model.py"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(_IDLE)

@@ -25,6 +25,8 @@ def _growth(record: Record) -> str:
         "items": "Vectors in a request, at 4 connections",
         "connections": "Connections",
         "models": "Models loaded, one of them used, at 1 connection",
+        "processes": "The same, where each model is a process of Triton's Python backend",
+        "direct": "Triton itself asked, in front of the same processes",
         "plugins": "Plugins installed for other models, at 1 connection",
         "asked": "Plugins installed that are asked, and take nothing, at 1 connection",
         "bytes": "Bytes in a request's JSON, and about as many in the reply, at 2 connections",
@@ -32,8 +34,10 @@ def _growth(record: Record) -> str:
     for name, title in titles.items():
         loads = {count: [Load(**run) for run in runs] for count, runs in record[name].items()}
         parts.append(f"### {title}\n\n{picture(name)}{_grown(name, loads)}")
-        if name in ("models", "plugins", "asked"):
+        if name in ("models", "processes", "plugins", "asked"):
             parts.append(_judge_unused(loads))
+        elif name == "direct":
+            parts.append(f"{_cost(loads)}, and none of it is trihook's.")
     return "\n\n".join(parts)
 
 
@@ -52,15 +56,22 @@ def _grown(name: str, loads: Mapping[str, list[Load]]) -> str:
 
 
 def _judge_unused(loads: Mapping[str, list[Load]]) -> str:
-    """Compare the most with the least, by round."""
-    fewest, *_, most = loads.values()
-    costs = (a.rate / b.rate - 1 for a, b in zip(fewest, most, strict=True))
-    cost = Spread.of(costs)
-    verdict = "met" if cost.median <= UNUSED_COST else "**missed**"
+    verdict = "met" if _costs(loads).median <= UNUSED_COST else "**missed**"
+    return f"{_cost(loads)}; the target is at most {UNUSED_COST:.0%}: {verdict}."
+
+
+def _cost(loads: Mapping[str, list[Load]]) -> str:
+    cost = _costs(loads)
     return (
         f"A request costs {cost.median:+.1%} ({cost.least:+.1%}…{cost.greatest:+.1%}) with the "
-        f"most of them; the target is at most {UNUSED_COST:.0%}: {verdict}."
+        f"most of them"
     )
+
+
+def _costs(loads: Mapping[str, list[Load]]) -> Spread:
+    """Compare the most with the least, by round."""
+    fewest, *_, most = loads.values()
+    return Spread.of(a.rate / b.rate - 1 for a, b in zip(fewest, most, strict=True))
 
 
 def _memory(record: Record) -> str:
