@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -262,27 +263,39 @@ def test_a_plugin_that_takes_too_long_is_504_and_blamed(strict):
 
 
 def test_more_requests_than_the_host_takes_are_503_before_their_bodies_are_read(strict):
-    head = b"POST /score/vector HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    with ExitStack() as waiting:
+        for _ in range(4):
+            begin_request(strict, "vector", waiting)
+        assert_refused_unread(strict, "vector", waiting)
+    wait_until(lambda: strict.post("/score/vector", VECTOR).status == 200)
 
-    def begin():
-        """Send a head and never its body: whoever waits for that does not answer."""
-        connection = waiting.enter_context(
-            socket.create_connection(("127.0.0.1", strict.port), timeout=0.5)
-        )
-        connection.sendall(head)
-        return connection
 
+def test_a_full_queue_is_503_before_the_body_is_read_and_other_models_are_scored(triton):
+    settings = "max_queue = 2\n[models.moody]\nconcurrency = 1\nmax_batch = 1\n"
+    with running_host(triton.url, settings=settings) as host, ThreadPoolExecutor(3) as threads:
+        posts = [threads.submit(host.post, "/score/moody", {"x": [3.0]}) for _ in range(3)]
+        with ExitStack() as waiting:
+            assert_refused_unread(host, "moody", waiting)
+            assert host.post("/score/vector", VECTOR).status == 200
+        assert [post.result().status for post in posts] == [200] * 3
+        assert host.post("/score/moody", {"x": [0.0]}).status == 200
+
+
+def begin_request(host, model, waiting):
+    """Send a head and never its body: whoever waits for that does not answer."""
+    head = f"POST /score/{model} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    connection = socket.create_connection(("127.0.0.1", host.port), timeout=0.2)
+    waiting.enter_context(connection).sendall(head.encode())
+    return connection
+
+
+def assert_refused_unread(host, model, waiting):
     def refused():
-        answer = http.client.HTTPResponse(begin())
+        answer = http.client.HTTPResponse(begin_request(host, model, waiting))
         try:
             answer.begin()
         except TimeoutError:
             return None  # it was let in
-        return answer.status, answer.headers["Retry-After"], json.loads(answer.read())
+        return answer.status, answer.headers["Retry-After"], json.loads(answer.read())["code"]
 
-    with ExitStack() as waiting:
-        for _ in range(4):
-            begin()
-        status, retry_after, error = wait_until(refused)
-    assert (status, retry_after, error["code"]) == (503, "1", "overloaded")
-    wait_until(lambda: strict.post("/score/vector", VECTOR).status == 200)
+    assert wait_until(refused) == (503, "1", "overloaded")
