@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+LOGS = ("service", "environment", "triton", "host")
+
+_POLL_SECONDS = 0.1
 
 
 def read_lines(log: Path, place: int) -> tuple[str, int]:
@@ -15,3 +21,24 @@ def read_lines(log: Path, place: int) -> tuple[str, int]:
         return "", place
     whole = content[: content.rfind(b"\n") + 1]
     return whole.decode("utf-8", "replace"), place + len(whole)
+
+
+def read_logs(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the lines of all logs in a service's folder, each with the part that wrote it."""
+    return _read_on(folder, dict.fromkeys(LOGS, 0))
+
+
+def follow_logs(folder: Path) -> Iterator[tuple[str, str]]:
+    """Do the same, and go on with what is written until the folder is removed."""
+    places = dict.fromkeys(LOGS, 0)
+    while True:
+        yield from _read_on(folder, places)
+        if not folder.exists():
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _read_on(folder: Path, places: dict[str, int]) -> Iterator[tuple[str, str]]:
+    for part in LOGS:
+        text, places[part] = read_lines(folder / "logs" / f"{part}.log", places[part])
+        yield from ((part, line) for line in text.splitlines())

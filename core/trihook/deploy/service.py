@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import os
-import shutil
-import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from trihook.deploy.generation import Generation, Wanted, read_generation, write_generation
 from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
 from trihook.deploy.launching import listen, spawn_supervisor
 from trihook.deploy.listing import service_names
-from trihook.deploy.logs import read_lines
+from trihook.deploy.logs import follow_logs, read_logs
 from trihook.deploy.registry import Model, Registry
-from trihook.deploy.status import Failure, Status, is_supervised, lock, read_status
+from trihook.deploy.status import Status, is_supervised, lock, read_status
 from trihook.deploy.storage import discard, explained, move_into_place, staged, write_file
+from trihook.deploy.waiting import answers, stop_supervisor, wait_for_generation
 from trihook.errors import DeploymentError
 
 DEFAULT_PORT = 6789
-LOGS = ("service", "environment", "triton", "host")
 
 _RECORD = "service.json"
-_POLL_SECONDS = 0.1
-_STOP_SECONDS = 30
-_PROBE_SECONDS = 5
-_LITTLE_BYTES = 65_536
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
@@ -151,8 +141,8 @@ class LocalService:
         status = self.status
         if status.phase != "running":
             return "starting" if status.phase == "failed" else status.phase
-        host = _answers(f"http://127.0.0.1:{self.port}/")
-        return "running" if host and _answers(f"{status.triton_url}/v2/health/ready") else "broken"
+        host = answers(f"http://127.0.0.1:{self.port}/")
+        return "running" if host and answers(f"{status.triton_url}/v2/health/ready") else "broken"
 
     def wait_for_deployment(
         self, show_output: bool = False, say: Callable[[str], object] = print_line
@@ -161,7 +151,7 @@ class LocalService:
 
         With ``show_output`` each step is said.
         """
-        self._wait(1, say if show_output else None)
+        wait_for_generation(self.folder, 1, say if show_output else None)
 
     def update(
         self,
@@ -199,7 +189,7 @@ class LocalService:
             number = max(status.generation, status.failure.generation) + 1
             if not move_into_place(folder, self.folder / "generations" / str(number)):
                 raise DeploymentError(f"service {self.name!r} is being updated already")
-        self._wait(number, say if show_output else None)
+        wait_for_generation(self.folder, number, say if show_output else None)
 
     def get_logs(self) -> str:
         """Return all logs, each line with the part that wrote it."""
@@ -207,19 +197,12 @@ class LocalService:
 
     def log_lines(self, *, follow: bool = False) -> Iterator[tuple[str, str]]:
         """Yield the lines of all logs with their parts; with ``follow`` until it is deleted."""
-        places = dict.fromkeys(LOGS, 0)
-        while True:
-            for part in LOGS:
-                text, places[part] = read_lines(self.folder / "logs" / f"{part}.log", places[part])
-                yield from ((part, line) for line in text.splitlines())
-            if not follow or not self.folder.exists():
-                return
-            time.sleep(_POLL_SECONDS)
+        return follow_logs(self.folder) if follow else read_logs(self.folder)
 
     def delete(self) -> None:
         """End everything that belongs to it and remove its folder."""
         with explained(DeploymentError, f"service {self.name!r} cannot be deleted"):
-            self._stop()
+            stop_supervisor(self.folder)
             discard(self.folder, self.home.staging)
 
     def _require_new(self, *, overwrite: bool) -> None:
@@ -230,41 +213,6 @@ class LocalService:
                 f"service {self.name!r} is {self.state} already: update it, delete it, "
                 "or deploy with --overwrite"
             )
-
-    def _wait(self, generation: int, say: Callable[[str], object] | None) -> None:
-        said = ""
-        while True:
-            supervised = is_supervised(self.folder)  # before the status, which it ends with
-            status = self.status
-            if say and status.step not in ("", said):
-                said = status.step
-                say(said)
-            if status.failure.generation == generation:
-                raise DeploymentError(_explain(self.name, status.failure))
-            if status.generation >= generation:
-                return
-            if not supervised:
-                raise DeploymentError(self._explain_silence())
-            time.sleep(_POLL_SECONDS)
-
-    def _explain_silence(self) -> str:
-        if shutil.disk_usage(self.folder).free < _LITTLE_BYTES:
-            return f"service {self.name!r} failed: no space left on the disk of {self.folder}"
-        lines = [line for part, line in self.log_lines() if part == "service"]
-        said = f": {lines[-1]}" if lines else " without a word"
-        return f"service {self.name!r} failed: its supervisor ended{said}"
-
-    def _stop(self) -> None:
-        """End its supervisor, which ends the rest; where that hangs, the kernel ends it."""
-        deadline = time.monotonic() + _STOP_SECONDS
-        asked = False
-        while is_supervised(self.folder):
-            supervisor = self.status.supervisor
-            if supervisor and (not asked or time.monotonic() > deadline):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(supervisor, signal.SIGKILL if asked else signal.SIGTERM)
-                asked, deadline = True, time.monotonic() + _STOP_SECONDS
-            time.sleep(_POLL_SECONDS)
 
 
 def services(home: Home) -> tuple[LocalService, ...]:
@@ -306,28 +254,3 @@ def _start(service: LocalService, wanted: Wanted, port: int) -> None:
                 spawn_supervisor(service.folder, listener, held)
             finally:
                 os.close(held)
-
-
-def _answers(url: str) -> bool:
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return False
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_PROBE_SECONDS)
-    try:
-        connection.request("GET", parts.path, headers={"Connection": "close"})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _explain(name: str, failure: Failure) -> str:
-    reason = f"service {name!r} failed: the {failure.part} {_verb(failure.reason)}"
-    return "\n".join((reason, *(f"  {line}" for line in failure.lines)))
-
-
-def _verb(reason: str) -> str:
-    """Let a reason follow the part's name: most are sentences of their own."""
-    is_predicate = reason.startswith(("ended ", "was "))
-    return reason if is_predicate else f"does not start: {reason}"

@@ -1,0 +1,90 @@
+"""Wait for what a service's supervisor does, and tell how it went."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from trihook.deploy.logs import read_logs
+from trihook.deploy.status import Failure, is_supervised, read_status
+from trihook.errors import DeploymentError
+
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 30
+_PROBE_SECONDS = 5
+_LITTLE_BYTES = 65_536
+
+
+def wait_for_generation(folder: Path, generation: int, say: Callable[[str], object] | None) -> None:
+    """Return once the service in the folder runs that generation, or a later one.
+
+    ``say`` is told each step. Raises :class:`trihook.DeploymentError` where it fails.
+    """
+    said = ""
+    while True:
+        supervised = is_supervised(folder)  # before the status, which it ends with
+        status = read_status(folder)
+        if say and status.step not in ("", said):
+            said = status.step
+            say(said)
+        if status.failure.generation == generation:
+            raise DeploymentError(_explain(folder.name, status.failure))
+        if status.generation >= generation:
+            return
+        if not supervised:
+            raise DeploymentError(_explain_silence(folder))
+        time.sleep(_POLL_SECONDS)
+
+
+def stop_supervisor(folder: Path) -> None:
+    """End a supervisor, which ends the rest; where that hangs, the kernel ends it."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    asked = False
+    while is_supervised(folder):
+        supervisor = read_status(folder).supervisor
+        if supervisor and (not asked or time.monotonic() > deadline):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(supervisor, signal.SIGKILL if asked else signal.SIGTERM)
+            asked, deadline = True, time.monotonic() + _STOP_SECONDS
+        time.sleep(_POLL_SECONDS)
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server answers with status 200."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return False
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", parts.path, headers={"Connection": "close"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _explain_silence(folder: Path) -> str:
+    if shutil.disk_usage(folder).free < _LITTLE_BYTES:
+        return f"service {folder.name!r} failed: no space left on the disk of {folder}"
+    lines = [line for part, line in read_logs(folder) if part == "service"]
+    said = f": {lines[-1]}" if lines else " without a word"
+    return f"service {folder.name!r} failed: its supervisor ended{said}"
+
+
+def _explain(name: str, failure: Failure) -> str:
+    reason = f"service {name!r} failed: the {failure.part} {_verb(failure.reason)}"
+    return "\n".join((reason, *(f"  {line}" for line in failure.lines)))
+
+
+def _verb(reason: str) -> str:
+    """Let a reason follow the part's name: most are sentences of their own."""
+    is_predicate = reason.startswith(("ended ", "was "))
+    return reason if is_predicate else f"does not start: {reason}"
