@@ -8,14 +8,17 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 
 import gevent
 import pytest
 from gevent.event import Event
 from gevent.pool import Pool
 from servers import free_port, wait_until
+from trihook.config import Settings
 from trihook.host import accepting
 from trihook.host.accepting import FairServer, Places
+from trihook.host.server import _Server
 
 # what the workers know of each other
 
@@ -228,6 +231,19 @@ def test_connections_that_end_meanwhile_do_not_prolong_the_wait(serving, monkeyp
 
 
 # the workers of a host
+
+
+def test_a_host_gives_the_place_of_a_worker_that_has_ended_to_the_next():
+    places = Places(2)
+    mine, dead = places.take(), SimpleNamespace(place=places.take())
+    for place in (mine, dead.place):
+        place.open()
+    mine.add(1)
+    _Server(Settings()).cfg.child_exit(None, dead)
+    assert not mine.is_ahead()
+    places.take().open()
+    assert mine.is_ahead()
+
 
 _HOST = """
 import os, sys
