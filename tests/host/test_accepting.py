@@ -177,11 +177,11 @@ def test_connections_that_nobody_else_takes_are_taken_one_after_the_other(servin
 
 
 def test_waiting_in_vain_shortens_the_patience_and_time_restores_it(serving, monkeypatch):
-    waits = []
+    waits = {}  # how long each is to be at first, by its end
     plain = FairServer._wait
 
     def noting(server, until):
-        waits.append(until - time.monotonic())
+        waits.setdefault(until, until - time.monotonic())
         plain(server, until)
 
     monkeypatch.setattr(FairServer, "_wait", noting)
@@ -193,13 +193,14 @@ def test_waiting_in_vain_shortens_the_patience_and_time_restores_it(serving, mon
         for _ in range(30):
             closing.enter_context(gevent.socket.create_connection(server.address))
         until(lambda: served["all"] == 30)
-        assert max(waits) == pytest.approx(accepting._PATIENCE, abs=accepting._PAUSE)
+        halves = [accepting._PATIENCE / 2**n for n in range(5)]
+        assert list(waits.values()) == pytest.approx(halves, abs=accepting._PAUSE / 5)
         assert server._patience < accepting._PAUSE
         monkeypatch.setattr(accepting, "_RECOVERY", 0.0)
         waits.clear()
         closing.enter_context(gevent.socket.create_connection(server.address))
         until(lambda: served["all"] == 31)
-        assert max(waits) == pytest.approx(accepting._PATIENCE, abs=accepting._PAUSE)
+        assert max(waits.values()) == pytest.approx(accepting._PATIENCE, abs=accepting._PAUSE)
 
 
 def test_a_server_that_is_closed_while_it_waits_takes_nothing_more(serving, monkeypatch):

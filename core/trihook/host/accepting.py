@@ -103,7 +103,7 @@ class FairServer(StreamServer):  # type: ignore[misc]  # gevent's is untyped her
             accepted = super().do_read()
             if accepted:
                 self._patience /= 2
-                self._futile_at = now
+                self._futile_at, self._waited_until = now, 0.0
             return accepted
         if self._patience < _PAUSE:
             return super().do_read()
