@@ -219,6 +219,14 @@ def test_a_server_that_is_closed_while_it_waits_takes_nothing_more(serving, monk
 
 
 def test_connections_that_end_meanwhile_do_not_prolong_the_wait(serving, monkeypatch):
+    ends = set()
+    plain = FairServer._wait
+
+    def noting(server, until):
+        ends.add(until)
+        plain(server, until)
+
+    monkeypatch.setattr(FairServer, "_wait", noting)
     monkeypatch.setattr(accepting, "_PATIENCE", 0.5)
     places = Places()
     mine, other = places.take(), places.take()
@@ -229,6 +237,7 @@ def test_connections_that_end_meanwhile_do_not_prolong_the_wait(serving, monkeyp
             while not served["all"]:
                 server.start_accepting()  # as the pool does when a place in it gets free
                 gevent.sleep(0)
+    assert len(ends) == 1
 
 
 # the workers of a host
