@@ -11,6 +11,7 @@ from trihook.defaults import Defaults
 from trihook.plugins import load_plugins
 from trihook.service import build_service, choose_limits
 from trihook.testing import FakeTriton, InlineRuntime, make_model, make_request
+from trihook.triton import busy_polling
 from trihook.triton.lanes import Limits
 
 MODEL = make_model("m", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
@@ -144,6 +145,26 @@ def test_whether_requests_share_is_up_to_the_settings(share, sizes):
     gevent.joinall(calls, timeout=5, raise_error=True)
     assert [call.value.scored[0].outputs["y"].tolist() for call in calls] == [[1.0], [2.0], [3.0]]
     assert [len(inputs["x"]) for inputs in triton.inferences] == sizes
+
+
+@pytest.mark.parametrize("busy_poll", [0.0, 60.0])
+def test_whether_the_hub_stays_awake_is_up_to_who_builds_it(monkeypatch, busy_poll):
+    looks = []
+    monkeypatch.setattr(busy_polling, "_give_way", lambda: looks.append(None))
+
+    def wait(_model, inputs):
+        gevent.sleep(0.005)
+        return {"y": inputs["x"]}
+
+    service = build_service(
+        Settings(),
+        InlineRuntime(),
+        load_plugins(Defaults(), entry_points=[]),
+        FakeTriton([MODEL], wait),
+        busy_poll=busy_poll,
+    )
+    assert service.pipeline.score(make_request([1.0])).scored[0].error is None
+    assert bool(looks) is bool(busy_poll)
 
 
 def test_how_many_may_wait_is_up_to_the_settings():

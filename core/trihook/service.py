@@ -66,10 +66,13 @@ def build_service(
     runtime: Runtime,
     plugins: Loaded | None = None,
     client: TritonClient | None = None,
+    *,
+    busy_poll: float = 0.0,
 ) -> Service:
     """Build the pipeline of one worker; neither Triton nor the network is touched yet.
 
-    ``plugins`` and ``client`` are made from the settings where they are not given.
+    ``plugins`` and ``client`` are made from the settings where they are not given; ``busy_poll``
+    is not, for how much of it is good depends on the process and its machine.
     Raises :class:`trihook.PluginError` if a plugin is broken and the settings do not skip it.
     """
     plugins = plugins or load_installed_plugins(settings)
@@ -88,6 +91,7 @@ def build_service(
         max_queue=settings.max_queue,
         share=settings.share_batches,
         on_version=catalog.note_version,
+        busy_poll=busy_poll,
     )
     pipeline = Pipeline(plugins.hooks, catalog, batcher, runtime)
     return Service(settings, plugins, client, catalog, batcher, pipeline, runtime)

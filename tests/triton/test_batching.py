@@ -15,6 +15,7 @@ from trihook import (
 )
 from trihook.deadline import Deadline
 from trihook.testing import make_model
+from trihook.triton import busy_polling
 from trihook.triton.batching import Batcher
 from trihook.triton.client import TritonRefusalError
 from trihook.triton.inputs import build_inputs
@@ -248,6 +249,23 @@ def test_one_that_is_alone_does_not_wait():
     for n in range(3):
         batcher.submit([_item([n], model)], model)
     assert [len(x) for x in fake.calls] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("submissions", "busy_poll", "stays_awake"),
+    [(1, 60.0, True), (2, 60.0, False), (1, 0.0, False)],
+)
+@pytest.mark.parametrize("stateful", [False, True])
+def test_the_hub_stays_awake_for_a_submission_that_is_alone(
+    monkeypatch, stateful, submissions, busy_poll, stays_awake
+):
+    looks = []
+    monkeypatch.setattr(busy_polling, "_give_way", lambda: looks.append(None))
+    model, fake = _model(stateful=stateful), Fake(seconds=0.005)
+    batcher = _batcher(fake, busy_poll=busy_poll)
+    calls = [gevent.spawn(batcher.submit, [_item([[n]], model)], model) for n in range(submissions)]
+    gevent.joinall(calls, timeout=10, raise_error=True)
+    assert bool(looks) is stays_awake
 
 
 def test_a_delay_is_waited_for_company_until_the_batch_is_full():

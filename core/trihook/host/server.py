@@ -12,6 +12,7 @@ from typing import Any
 from trihook.config import Settings
 from trihook.errors import ConfigError, PluginError
 from trihook.host.arbiter import SteadyApplication, SteadyArbiter
+from trihook.host.cores import find_cores
 
 EXIT_BROKEN_PLUGIN = 3
 
@@ -88,15 +89,6 @@ def _report_broken_plugins(settings: Settings) -> int:
     return 0
 
 
-def _cores(workers: int) -> int:
-    """Return how many cores each worker has, rounded up."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        cores = os.cpu_count() or 1
-    return -(-cores // workers)
-
-
 def _free_place(_arbiter: SteadyArbiter, worker: Any) -> None:
     worker.place.free()
 
@@ -137,5 +129,8 @@ class _Server(SteadyApplication):
         from trihook.host.greenlets import GeventRuntime  # noqa: PLC0415
         from trihook.service import build_service  # noqa: PLC0415
 
-        runtime = GeventRuntime(self._settings.hook_threads, _cores(self._settings.workers))
-        return create_app(build_service(self._settings, runtime))
+        settings, cores = self._settings, find_cores()
+        runtime = GeventRuntime(settings.hook_threads, cores.of_each(settings.workers))
+        polls = cores.are_enough_to_poll(settings.workers)
+        busy_poll = settings.busy_poll if polls else 0.0
+        return create_app(build_service(settings, runtime, busy_poll=busy_poll))

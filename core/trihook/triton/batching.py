@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from trihook.deadline import Deadline
 from trihook.errors import OverloadedError, ScoringError
+from trihook.triton.busy_polling import BusyPolling
 from trihook.triton.client import TritonClient, TritonRefusalError
 from trihook.triton.dtypes import Array
 from trihook.triton.inputs import Inputs
@@ -31,7 +32,8 @@ class Batcher:
 
     ``limits`` says how a model is fed. ``max_queue`` bounds the items that wait for one model.
     ``on_version`` is told which version answered where the call left that to Triton. Without
-    ``share`` no two calls share an inference.
+    ``share`` no two calls share an inference. The hub stays awake for up to ``busy_poll`` seconds
+    of a call that is the only one.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class Batcher:
         max_queue: int = 1024,
         share: bool = True,
         on_version: Callable[[Model, str], None] = lambda *_: None,
+        busy_poll: float = 0.0,
     ) -> None:
         self._client = client
         self._limits = limits
         self._max_queue = max_queue
         self._share = share
         self._on_version = on_version
+        self._polling = BusyPolling(busy_poll)
         self._lanes: dict[tuple[str, str], tuple[Model, Lane]] = {}
 
     def is_full(self, model: str, version: str = "") -> bool:
@@ -78,11 +82,12 @@ class Batcher:
         parts = [list(cut(item, lane.limits.rows)) for item in items]
         submission = Submission(sum(map(len, parts)), deadline or Deadline(), request_id)
         queued = _enqueue(parts, submission)
-        if model.stateful:
-            for one in queued:
-                self._run(model, version, [one])
-        else:
-            lane.submit(_group(queued, model), submission)
+        with self._polling:
+            if model.stateful:
+                for one in queued:
+                    self._run(model, version, [one])
+            else:
+                lane.submit(_group(queued, model), submission)
         return _collect(items, parts, submission)
 
     def _lane(self, model: Model, version: str) -> Lane:
