@@ -203,9 +203,9 @@ def test_one_that_is_free_again_is_used():
 def test_one_more_is_sent_ahead_where_inferences_take_long(monkeypatch, threshold, most):
     monkeypatch.setattr(lanes, "_LONG", threshold)
     run = Run(seconds=0.002)
-    lane = _lane(run, rows=1, concurrency=2, ahead=1)
+    lane = _lane(run, rows=100, concurrency=2, ahead=1)
     _submit(lane, "first", 1)
-    _side_by_side(*[lambda n=n: _submit(lane, n, 1, 1) for n in "abcd"])
+    _side_by_side(*[lambda n=n: _submit(lane, n, 1, likeness=n) for n in "abcdefgh"])
     assert run.most == most
     assert len(run.batches) == 9
 
@@ -224,12 +224,24 @@ def test_none_is_sent_ahead_any_more_when_inferences_have_become_quick(monkeypat
         for queued in batch:
             queued.submission.settle(queued.place, "done")
 
-    lane = _lane(run, rows=1, ahead=1)
+    lane = _lane(run, rows=100, ahead=1)
     _submit(lane, "first", 1)
-    _side_by_side(*[lambda n=n: _submit(lane, n, 1, 1, 1) for n in "abcd"])
+    _side_by_side(*[lambda n=n: _submit(lane, n, 1, likeness=n) for n in "abcdefghijkl"])
     assert max(seen) == 2
     assert seen[-6:] == [1] * 6
     assert (lane.waiting, lane._under_way) == (0, 0)
+
+
+@pytest.mark.parametrize(("waiting", "most"), [(3, 1), (4, 2), (9, 2)])
+def test_one_more_is_sent_ahead_where_it_is_full_already(waiting, most):
+    run = Run(seconds=0.02)
+    lane = _lane(run, rows=4, ahead=1)
+    first = gevent.spawn(_submit, lane, "first", 1)
+    gevent.sleep(0.001)
+    _submit(lane, "next", *[1] * waiting)
+    first.join(10)
+    assert run.most == most
+    assert [len(batch) for batch in run.batches[:2]] == [1, min(waiting, 4)]
 
 
 def test_what_waits_for_its_own_predecessor_does_not_count_as_long(monkeypatch):
@@ -248,9 +260,9 @@ def test_what_waits_for_its_own_predecessor_does_not_count_as_long(monkeypatch):
         for queued in batch:
             queued.submission.settle(queued.place, "done")
 
-    lane = _lane(run, rows=1, ahead=1)
+    lane = _lane(run, rows=100, ahead=1)
     lane._lasted = 1.0  # one that was held up
-    _side_by_side(*[lambda n=n: _submit(lane, n, 1, 1, 1) for n in "abcd"])
+    _side_by_side(*[lambda n=n: _submit(lane, n, 1, likeness=n) for n in "abcdefghijkl"])
     assert max(seen) == 2
     assert seen[-4:] == [1] * 4
 

@@ -28,9 +28,9 @@ class Limits:
     """How one model is fed.
 
     An inference has at most ``rows``, 0 where each part goes alone. At most ``concurrency``
-    inferences are under way at a time, and ``ahead`` more where they take long, so that an
-    instance finds the next one when it is done. One that is not full waits for ``max_delay``
-    seconds.
+    inferences are under way at a time, and ``ahead`` more where they take long or the next one
+    is full already, so that an instance finds it when it is done. One that is not full waits for
+    ``max_delay`` seconds.
     """
 
     rows: int
@@ -85,7 +85,8 @@ class Lane:
         own.wait(self._alarm)
 
     def _most_under_way(self) -> int:
-        return self.limits.concurrency + (self.limits.ahead if self._lasted > _LONG else 0)
+        goes_ahead = self._lasted > _LONG or self.waiting >= self.limits.rows
+        return self.limits.concurrency + (self.limits.ahead if goes_ahead else 0)
 
     def _may_have_company(self) -> bool:
         """Tell whether it is worth to look out for others who can go along."""
