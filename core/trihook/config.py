@@ -88,8 +88,8 @@ class Settings(_Table):
     hooks in ``hook_threads`` native threads. ``refresh_interval`` is how old the metadata of a
     model in use may get. ``max_queue`` bounds the items that wait for one model in a worker;
     ``share_batches`` lets items of several requests share an inference. ``share_memory`` lets
-    large tensors reach a Triton on the same machine by shared memory. A worker that waits for one
-    inference alone stays awake for ``busy_poll`` (0: never). ``default_model`` scores
+    large tensors reach a Triton on the same machine by shared memory. A worker whose only
+    request waits for Triton stays awake for ``busy_poll`` (0: never). ``default_model`` scores
     what names no model. ``load_plugins``, where given, are the only plugins loaded,
     ``block_plugins`` are not; ``skip_broken_plugins`` serves without those that cannot be loaded.
     ``options`` are for every model, ``models`` for one.

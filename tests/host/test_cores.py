@@ -6,13 +6,18 @@ import os
 import pytest
 from trihook.host.cores import Cores, find_cores
 
-COUNT = len(os.sched_getaffinity(0))
+COUNT = 6
 
 
 def _write(folder, **files):
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name.replace("__", ".")).write_text(text + "\n")
+
+
+@pytest.fixture(autouse=True)
+def _own_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(COUNT)), raising=False)
 
 
 @pytest.fixture
@@ -63,10 +68,30 @@ def test_without_control_groups_there_is_no_quota(tmp_path):
     assert find_cores(tmp_path / "none", tmp_path) == Cores(COUNT)
 
 
-def test_this_process_has_cores():
-    cores = find_cores()
-    assert cores.count == COUNT
-    assert cores.quota > 0
+@pytest.mark.parametrize(
+    ("groups", "limit"),
+    [
+        *[("", "1 1"), ("0\n\n0:\n0::\n", "1 1"), ("0::/\udcff\n", "max")],
+        *[("0::/\n", limit) for limit in ("1", "1 0", "a b", "-1 -1", "max 100000 1")],
+    ],
+)
+def test_what_cannot_be_read_is_no_quota(tmp_path, groups, limit):
+    _write(tmp_path / "fs", cpu__max=limit)
+    (tmp_path / "cgroup").write_text(groups, errors="surrogateescape")
+    assert find_cores(tmp_path / "cgroup", tmp_path / "fs") == Cores(COUNT)
+
+
+@pytest.mark.parametrize(("known", "count"), [(3, 3), (None, 1)])
+def test_where_nobody_says_where_a_process_may_run_all_cores_count(
+    monkeypatch, tmp_path, known, count
+):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: known)
+    assert find_cores(tmp_path / "none", tmp_path) == Cores(count)
+
+
+def test_the_groups_of_this_process_can_be_read():
+    assert find_cores().quota > 0
 
 
 @pytest.mark.parametrize(

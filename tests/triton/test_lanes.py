@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import gevent
 import numpy as np
 import pytest
+from gevent.event import Event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trihook import DeadlineError
@@ -232,16 +233,34 @@ def test_none_is_sent_ahead_any_more_when_inferences_have_become_quick(monkeypat
     assert (lane.waiting, lane._under_way) == (0, 0)
 
 
-@pytest.mark.parametrize(("waiting", "most"), [(3, 1), (4, 2), (9, 2)])
-def test_one_more_is_sent_ahead_where_it_is_full_already(waiting, most):
-    run = Run(seconds=0.02)
+@pytest.mark.parametrize(
+    ("waiting", "likenesses", "goes_ahead"),
+    [
+        *[([1, 1, 1], "aaa", False), ([1, 1, 1, 1], "aaaa", True), ([1] * 9, "a" * 9, True)],
+        *[([4], "a", True), ([3], "a", False), ([2, 2], "aa", True)],
+        *[([1] * 8, "abcdefgh", False), ([1, 4], "ab", False), ([4, 1], "ab", True)],
+    ],
+)
+def test_one_more_is_sent_ahead_where_it_is_full_already(waiting, likenesses, goes_ahead):
+    is_answered, sizes = Event(), []
+
+    def run(batch):
+        sizes.append(sum(queued.part.rows for queued in batch))
+        is_answered.wait()
+        for queued in batch:
+            queued.submission.settle(queued.place, "done")
+
     lane = _lane(run, rows=4, ahead=1)
-    first = gevent.spawn(_submit, lane, "first", 1)
-    gevent.sleep(0.001)
-    _submit(lane, "next", *[1] * waiting)
-    first.join(10)
-    assert run.most == most
-    assert [len(batch) for batch in run.batches[:2]] == [1, min(waiting, 4)]
+    calls = [gevent.spawn(_submit, lane, "first", 1, likeness="first")]
+    gevent.idle()
+    assert sizes == [1]
+    for size, likeness in zip(waiting, likenesses, strict=True):
+        calls.append(gevent.spawn(_submit, lane, "next", size, likeness=likeness))
+    gevent.idle()
+    assert sizes == [1, 4][: 1 + goes_ahead]
+    is_answered.set()
+    gevent.joinall(calls, timeout=10, raise_error=True)
+    assert sum(sizes) == 1 + sum(waiting)
 
 
 def test_what_waits_for_its_own_predecessor_does_not_count_as_long(monkeypatch):

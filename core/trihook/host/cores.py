@@ -50,12 +50,12 @@ def _quotas(groups: Path, root: Path) -> Iterator[float]:
     In a container the paths may be those outside of it, which it does not see: then the root's.
     """
     try:
-        lines = groups.read_text().splitlines()
+        lines = groups.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if not path or (controllers and "cpu" not in controllers.split(",")):
             continue
         top = root / "cpu" if controllers else root
         folder = top / path.lstrip("/")
@@ -68,7 +68,8 @@ def _quotas(groups: Path, root: Path) -> Iterator[float]:
 
 
 def _quota_of_version_2(folder: Path) -> float | None:
-    return _divide(*_read(folder / "cpu.max").split())
+    quota, period = (*_read(folder / "cpu.max").split(), "", "")[:2]
+    return _divide(quota, period)
 
 
 def _quota_of_version_1(folder: Path) -> float | None:
@@ -76,13 +77,15 @@ def _quota_of_version_1(folder: Path) -> float | None:
     return _divide(quota, period)
 
 
-def _divide(quota: str = "", period: str = "") -> float | None:
+def _divide(quota: str, period: str) -> float | None:
     """Return the quota in cores; None where there is none: ``max``, ``-1`` or no file."""
-    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else None
+    if not (quota.isdecimal() and period.isdecimal() and int(period)):
+        return None
+    return int(quota) / int(period)
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip()
     except OSError:
         return ""

@@ -1,7 +1,7 @@
 """Busy polling: a hub that does not sleep while it waits for one answer that is soon to come.
 
 A core that has gone to sleep takes tens of microseconds to wake, on virtual machines more, and
-then finds its caches used by others: with one caller and a quick model that is a quarter of the
+then finds its caches used by others: with one caller and a quick model that is a fifth of the
 latency. So the hub looks again and again, and gives its core to whoever else can use it. Whether
 that pays is learned from what became of it, as Linux' haltpoll governor does for idle cores.
 """
@@ -17,7 +17,7 @@ from gevent.hub import get_hub
 
 _MOST_LEFT_OUT = 1023
 
-_give_way: Callable[[], object] = getattr(os, "sched_yield", lambda: time.sleep(0))
+_give_way: Callable[[], object] = getattr(os, "sched_yield", lambda: None)
 
 
 class BusyPolling:
@@ -26,7 +26,7 @@ class BusyPolling:
     The hub stays awake for at most ``longest`` seconds of a wait, as long as it is the only one:
     with company it has other things to do, and they come in batches. After a wait that outlasted
     that the next one is left out, after another three of them, then seven, up to a thousand; each
-    that is over in time halves this again. So slow models cost next to nothing.
+    that ends in time halves this again. So slow models cost next to nothing.
     """
 
     def __init__(self, longest: float) -> None:

@@ -76,7 +76,7 @@ class Lane:
             self._turns.setdefault(likeness, deque()).append(parts)
             self.waiting += len(parts)
         self._alone = 0 if self._under_way or self._is_gathering else self._alone + 1
-        if self._under_way < self._most_under_way() and not self._is_gathering:
+        if not self._is_gathering and self._may_run(self._under_way + 1):
             if self._may_have_company():
                 self._gather(own)
             self._start(own)
@@ -84,9 +84,22 @@ class Lane:
             self._full.set()
         own.wait(self._alarm)
 
-    def _most_under_way(self) -> int:
-        goes_ahead = self._lasted > _LONG or self.waiting >= self.limits.rows
-        return self.limits.concurrency + (self.limits.ahead if goes_ahead else 0)
+    def _may_run(self, count: int) -> bool:
+        """Tell whether so many inferences may be under way."""
+        if count <= self.limits.concurrency:
+            return True
+        may_go_ahead = count <= self.limits.concurrency + self.limits.ahead
+        return may_go_ahead and (self._lasted > _LONG or self._is_next_full())
+
+    def _is_next_full(self) -> bool:
+        """Tell whether the next batch has as many rows as it may have."""
+        rows = 0
+        for parts in next(iter(self._turns.values()), ()):
+            for queued in parts:
+                rows += queued.part.rows
+                if rows >= self.limits.rows:
+                    return True
+        return False
 
     def _may_have_company(self) -> bool:
         """Tell whether it is worth to look out for others who can go along."""
@@ -112,7 +125,7 @@ class Lane:
 
     def _start(self, own: Submission) -> None:
         """Start as many inferences as may be; one that is all ``own`` needs no greenlet."""
-        while self._under_way < self._most_under_way():
+        while self._may_run(self._under_way + 1):
             batch = self._take()
             if not batch:
                 return
@@ -128,7 +141,7 @@ class Lane:
         try:
             while batch:
                 self._run_one(batch)
-                batch = self._take() if self._under_way <= self._most_under_way() else []
+                batch = self._take() if self._may_run(self._under_way) else []
         finally:
             self._under_way -= 1
 
