@@ -14,12 +14,10 @@ from trihook.host.cores import Cores
 def test_a_worker_stays_awake_as_long_as_the_settings_say_if_there_are_cores_for_it(
     monkeypatch, cores, workers, busy_poll
 ):
-    built, done = {}, []
+    built = {}
     monkeypatch.setattr(server, "find_cores", lambda: cores)
     monkeypatch.setattr(service, "build_service", lambda *_, **options: built.update(options))
     monkeypatch.setattr(app, "create_app", lambda _: "app")
-    monkeypatch.setattr(server.gc, "freeze", lambda: done.append("frozen"))
     host = server._Server(Settings(workers=workers, busy_poll=0.25))
     assert host.load() == "app"
     assert built == {"busy_poll": busy_poll}
-    assert done == ["frozen"]

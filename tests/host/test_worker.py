@@ -1,15 +1,18 @@
 """A reply leaves in one piece, and reads as Gunicorn alone would have written it."""
 
+import gc
 import re
 import signal
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.workers.ggevent import GeventWorker
 from servers import free_port, running_host
+from trihook.host.accepting import Places
 from trihook.host.worker import JoinedSocket, Worker
 
 HEAD, BODY = b"HTTP/1.1 200 OK\r\n\r\n", b"{}"
@@ -292,6 +295,24 @@ def test_a_reply_that_breaks_off_before_its_body_is_no_reply():
 def test_a_request_that_is_no_http_is_refused():
     sent = b"".join(_serve(_app(BODY), b"nonsense\r\n\r\n"))
     assert sent.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("error", [None, SystemExit])
+def test_what_is_loaded_is_frozen_as_long_as_it_serves(monkeypatch, error):
+    frozen = []
+
+    def serve(_worker):
+        frozen.append(gc.get_freeze_count())
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(GeventWorker, "run", serve)
+    worker = Worker.__new__(Worker)
+    worker.place = Places().take()
+    with suppress(SystemExit):
+        worker.run()
+    assert frozen[0] > 1000
+    assert gc.get_freeze_count() == 0  # or the interpreter would end with tracebacks
 
 
 def test_a_worker_that_is_to_end_quickly_stops_without_raising():

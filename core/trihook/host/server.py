@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import os
 import socket
@@ -134,7 +133,4 @@ class _Server(SteadyApplication):
         runtime = GeventRuntime(settings.hook_threads, cores.of_each(settings.workers))
         polls = cores.are_enough_to_poll(settings.workers)
         busy_poll = settings.busy_poll if polls else 0.0
-        app = create_app(build_service(settings, runtime, busy_poll=busy_poll))
-        gc.collect()
-        gc.freeze()  # what stays for good need not be looked through again and again
-        return app
+        return create_app(build_service(settings, runtime, busy_poll=busy_poll))

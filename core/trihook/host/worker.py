@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Callable
@@ -50,7 +51,12 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     def run(self) -> None:
         """Serve until told to end."""
         self.place.open()
-        super().run()
+        gc.collect()
+        gc.freeze()  # the garbage collector need not look through all that is loaded each time
+        try:
+            super().run()
+        finally:
+            gc.unfreeze()  # or the interpreter would take apart what still needs each other
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - its signature
         """Stop accepting, let what is under way end, and return from the main loop."""
