@@ -73,7 +73,9 @@ def test_what_takes_longer_is_slept_through(looks):
 
 
 def test_no_time_is_no_polling(looks):
-    assert looks.during(BusyPolling(0.0)) == 0
+    polling = BusyPolling(0.0)
+    assert looks.during(polling) == 0
+    assert polling._watcher is None  # not even for one look a wait
 
 
 def test_with_company_the_hub_sleeps_until_one_comes_alone_again(looks):
