@@ -71,7 +71,7 @@ def _chain(plugins, model=MODEL):
 
 
 def _names(chain):
-    return [each.hookimpl.plugin_name for each in chain.implementations]
+    return [step.plugin for step in chain.steps]
 
 
 def _ask(chain, arguments=ARGUMENTS):
@@ -120,16 +120,18 @@ def test_without_implementations_there_is_no_answer_and_nothing_is_quick():
     assert (_ask(chain), chain.quick_below) == ((None, ""), 0)
 
 
-def test_an_implementation_that_names_fewer_arguments_gets_those():
-    seen = []
-
-    class Plugin:
-        @hookimpl
-        def preprocess(self, model, item):
-            seen.append((model, item))
-
-    _ask(_chain({"p": Plugin()}))
-    assert seen == [(MODEL, ARGUMENTS["item"])]
+@pytest.mark.parametrize(
+    ("preprocess", "names"),
+    [
+        (lambda: (), ()),
+        (lambda item: (item,), ("item",)),
+        (lambda model, item: (model, item), ("model", "item")),
+        (lambda request, model, item: (request, model, item), ("request", "model", "item")),
+    ],
+)
+def test_an_implementation_gets_the_arguments_that_it_names(preprocess, names):
+    chain = _chain({"p": SimpleNamespace(preprocess=hookimpl(preprocess))})
+    assert _ask(chain) == (tuple(ARGUMENTS[name] for name in names), "p")
 
 
 def test_nobody_is_asked_after_the_one_that_answered():

@@ -45,7 +45,8 @@ def preprocess(item, model):
 def postprocess(outputs, model):
     return None
 """
-_MARKS = "(models=lambda model: model.platform == 'another')"
+_OTHERS = "(models=lambda model: model.platform == 'another')"
+_QUICK = "(quick_below=65536)"
 
 
 def measure_growth(
@@ -65,7 +66,8 @@ def _measure_parts(backend: Backend, rounds: int, seconds: float) -> Iterator[tu
     yield "connections", _with_connections(backend, rounds, seconds)
     yield "models", _with_models(rounds, seconds)
     yield from _with_processes(rounds, seconds).items()
-    yield "plugins", _with_plugins(backend, rounds, seconds, _MARKS)
+    yield "plugins", _with_plugins(backend, rounds, seconds, _OTHERS)
+    yield "quick", _with_plugins(backend, rounds, seconds, _QUICK)
     yield "asked", _with_plugins(backend, rounds, seconds, "")
     yield "bytes", _with_bytes(backend, rounds, seconds)
 

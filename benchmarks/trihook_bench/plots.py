@@ -24,7 +24,8 @@ _AXES = {
     "processes": ("models that are processes", "ms a request"),
     "direct": ("models that are processes, Triton itself asked", "ms a request"),
     "plugins": ("plugins for other models", "ms a request"),
-    "asked": ("plugins that take nothing", "ms a request"),
+    "quick": ("quick plugins that take nothing", "ms a request"),
+    "asked": ("plugins without marks that take nothing", "ms a request"),
     "bytes": ("bytes in a request", "ms a request"),
 }
 

@@ -28,13 +28,14 @@ def _growth(record: Record) -> str:
         "processes": "The same, where each model is a process of Triton's Python backend",
         "direct": "Triton itself asked, in front of the same processes",
         "plugins": "Plugins installed for other models, at 1 connection",
-        "asked": "Plugins installed that are asked, and take nothing, at 1 connection",
+        "quick": "Plugins that say they are quick, are asked and take nothing, at 1 connection",
+        "asked": "Plugins without marks, asked in a thread, that take nothing, at 1 connection",
         "bytes": "Bytes in a request's JSON, and about as many in the reply, at 2 connections",
     }
     for name, title in titles.items():
         loads = {count: [Load(**run) for run in runs] for count, runs in record[name].items()}
         parts.append(f"### {title}\n\n{picture(name)}{_grown(name, loads)}")
-        if name in ("models", "processes", "plugins", "asked"):
+        if name in ("models", "processes", "plugins", "quick", "asked"):
             parts.append(_judge_unused(loads))
         elif name == "direct":
             parts.append(f"{_cost(loads)}, and none of it is trihook's.")

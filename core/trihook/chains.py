@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import pluggy
 
@@ -27,6 +28,14 @@ class Implementation:
         return self.hookimpl.wrapper or self.hookimpl.hookwrapper
 
 
+class Step(NamedTuple):
+    """What it takes to ask one implementation: ``pick`` takes its arguments out of the hook's."""
+
+    plugin: str
+    function: Callable[..., Any]
+    pick: Callable[[Mapping[str, object]], tuple[object, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The implementations of ``hook`` that are asked, first to last, until one answers.
@@ -36,7 +45,7 @@ class Chain:
     """
 
     hook: pluggy.HookCaller
-    implementations: tuple[Implementation, ...]
+    steps: tuple[Step, ...]
     skipped: frozenset[pluggy.HookImpl]
     quick_below: int
     wrapped: bool
@@ -45,12 +54,11 @@ class Chain:
         """Return the first answer, or None; the call is told who runs, answers and raises."""
         if self.wrapped:
             return self._ask_pluggy(call, arguments)
-        for implementation in self.implementations:
-            hookimpl = implementation.hookimpl
-            call.running = hookimpl.plugin_name
-            answer = implementation.function(*[arguments[name] for name in hookimpl.argnames])
+        for plugin, function, pick in self.steps:
+            call.running = plugin
+            answer = function(*pick(arguments))
             if answer is not None:
-                call.answered = call.running
+                call.answered = plugin
                 return answer
         return None
 
@@ -87,8 +95,12 @@ def build_chain(
     """
     asked = tuple(each for each in implementations if _takes(call, each, model))
     skipped = frozenset(each.hookimpl for each in implementations if each not in asked)
+    steps = tuple(
+        Step(each.hookimpl.plugin_name, each.function, _picker(each.hookimpl.argnames))
+        for each in asked
+    )
     quick_below = min((each.marks.quick_below for each in asked), default=0)
-    return Chain(hook, asked, skipped, quick_below, any(each.is_wrapper for each in asked))
+    return Chain(hook, steps, skipped, quick_below, any(each.is_wrapper for each in asked))
 
 
 def _takes(call: HookCall, implementation: Implementation, model: Model | None) -> bool:
@@ -97,3 +109,9 @@ def _takes(call: HookCall, implementation: Implementation, model: Model | None) 
         return True
     call.running = implementation.hookimpl.plugin_name
     return takes(model)
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda arguments: tuple([arguments[name] for name in names])
