@@ -89,6 +89,25 @@ def test_requests_that_came_together_are_answered_in_turn(pair):
     assert [body for *_, body in scorer.seen] == [b"a", b"", b"ccc"]
 
 
+def test_a_connection_whose_requests_are_all_there_lets_another_one_go_on(pair):
+    order = []
+
+    def scorer(environ, model, version):
+        order.append(model)
+        return Answer(b"1")
+
+    busy, waiting = pair, socket.socketpair()
+    with waiting[0], waiting[1]:
+        other = _serve(waiting, scorer)
+        gevent.sleep(0)  # until it waits
+        for (client, _), model in ((busy, b"busy"), (waiting, b"other")):
+            client.sendall(_post(b"/score/" + model) * 10)
+            client.shutdown(socket.SHUT_WR)
+        gevent.joinall([_serve(busy, scorer), other], timeout=10, raise_error=True)
+    halves = order[:10].count("other"), order[10:].count("other")
+    assert min(halves) >= 4, order
+
+
 def test_a_body_may_come_later_than_its_head(pair):
     scorer = Scorer()
     request = _post(body=b"x" * 100_000)

@@ -5,10 +5,12 @@ import re
 import signal
 import socket
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import SimpleNamespace
 
+import gevent
 import pytest
+from gevent import socket as gevent_socket
 from gunicorn.config import Config
 from gunicorn.workers.ggevent import GeventWorker
 from servers import free_port, running_host
@@ -161,6 +163,8 @@ def test_everything_else_is_the_socket_s_own():
 # the worker, with a socket that notes what it is given
 
 
+LISTENER = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 80))
+ADDRESS = ("127.0.0.1", 1)
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n[1]"
 
 
@@ -178,13 +182,12 @@ def _worker(app=None):
 
 def _serve(app, sent):
     """Return what one connection's requests made the worker send, call by call."""
-    listener = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 80))
     client, server = socket.socketpair()
     with client, server, _worker(app) as worker:
         client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
         recording = Recording(server)
-        worker.handle(listener, recording, ("127.0.0.1", 1))
+        worker.handle(LISTENER, recording, ADDRESS)
         return recording.sent
 
 
@@ -295,6 +298,30 @@ def test_a_reply_that_breaks_off_before_its_body_is_no_reply():
 def test_a_request_that_is_no_http_is_refused():
     sent = b"".join(_serve(_app(BODY), b"nonsense\r\n\r\n"))
     assert sent.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_connection_whose_requests_are_all_there_lets_another_one_go_on():
+    order = []
+
+    def app(environ, start_response):
+        order.append(environ["PATH_INFO"])
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    with ExitStack() as ending:
+        worker = ending.enter_context(_worker(app))
+        busy, other = (
+            [ending.enter_context(end) for end in gevent_socket.socketpair()] for _ in "ab"
+        )
+        handling = [gevent.spawn(worker.handle, LISTENER, other[1], ADDRESS)]
+        gevent.sleep(0)  # until it waits
+        for (client, _), path in ((busy, b"/busy"), (other, b"/other")):
+            client.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path * 10)
+            client.shutdown(socket.SHUT_WR)
+        handling.append(gevent.spawn(worker.handle, LISTENER, busy[1], ADDRESS))
+        gevent.joinall(handling, timeout=10, raise_error=True)
+    halves = order[:10].count("/other"), order[10:].count("/other")
+    assert min(halves) >= 4, order
 
 
 @pytest.mark.parametrize("error", [None, SystemExit])

@@ -19,6 +19,7 @@ from gunicorn.util import http_date
 
 from trihook.host.answers import Answer, to_http
 from trihook.host.heads import Head, parse_head
+from trihook.host.turns import Turns
 from trihook.triton.connections import send
 
 _BLOCK_SIZE = 65536
@@ -59,6 +60,7 @@ class Exchanges:
         self._score = score
         self._is_closing = is_closing
         self._patience = _Patience(sock, patience)
+        self._turns = Turns()
 
     def serve(self) -> bytes:
         """Answer requests until an unusual one comes, and return what has come of it.
@@ -78,6 +80,7 @@ class Exchanges:
             is_last = not self._answer(head, body)
             if is_last or not _drain(body):
                 return b""
+            self._turns.give_way()
             data = data or self._wait()
         return data
 

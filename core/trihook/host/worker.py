@@ -18,6 +18,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from trihook.host.accepting import FairServer, Places
 from trihook.host.arbiter import SteadyWorker
 from trihook.host.exchanges import Exchanges
+from trihook.host.turns import Turns
 
 _PLACES = Places()  # made in the master, and inherited from it
 _QUIET = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
@@ -100,11 +101,12 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         self, listener_name: object, req: Request, sock: socket.socket, addr: object
     ) -> None:
         """Answer one request."""
-        joined = JoinedSocket(sock)
+        joined, turns = JoinedSocket(sock), Turns()
         try:
             super().handle_request(listener_name, req, joined, addr)
         finally:
             joined.flush()
+        turns.give_way()
 
 
 class JoinedSocket:

@@ -1,0 +1,27 @@
+"""Turns: a connection that is answered without ever waiting lets the others of its hub go on.
+
+On busy cores it happens that a greenlet never has to wait: by the time the kernel lets it go on,
+what it is to read next has come already, be it Triton's answer or the client's next request. The
+loop, which would tell the others that theirs has come too, does not run meanwhile.
+"""
+
+from __future__ import annotations
+
+from gevent.hub import get_hub
+
+
+class Turns:
+    """Sees whether the hub's loop turns."""
+
+    def __init__(self) -> None:
+        self._hub = get_hub()
+        self._loop = self._hub.loop
+        self._seen = self._loop.iteration
+
+    def give_way(self) -> None:
+        """Let all others go on that can, unless the loop has turned since this was asked last."""
+        if self._loop.iteration == self._seen:
+            # gevent.sleep(0) would let go on only those that are known to be able to
+            with self._loop.timer(0) as turned:
+                self._hub.wait(turned)
+        self._seen = self._loop.iteration
