@@ -263,6 +263,35 @@ def test_one_more_is_sent_ahead_where_it_is_full_already(waiting, likenesses, go
     assert sum(sizes) == 1 + sum(waiting)
 
 
+@pytest.mark.parametrize(
+    ("callers", "concurrency", "most"), [(1, 1, 1), (2, 1, 2), (3, 1, 1), (3, 2, 3), (4, 2, 1)]
+)
+def test_one_more_is_sent_ahead_where_callers_are_too_few_to_share(callers, concurrency, most):
+    run = Run()
+
+    def call():
+        for _ in range(30):
+            _submit(lane, "own", 1)
+
+    lane = _lane(run, rows=100, concurrency=concurrency, ahead=1)
+    _side_by_side(*[call] * callers)
+    assert sum(map(len, run.batches)) == 30 * callers
+    assert run.most == most
+
+
+def test_none_is_sent_ahead_any_more_when_callers_have_become_many():
+    run = Run()
+    lane = _lane(run, rows=100, ahead=1)
+    for _ in range(10):
+        _side_by_side(*[lambda n=n: _submit(lane, n, 1) for n in "ab"])
+    assert run.most == 2
+    _side_by_side(*[lambda n=n: _submit(lane, n, 1) for n in "abc"])
+    run.most = 0
+    for _ in range(4):
+        _side_by_side(*[lambda n=n: _submit(lane, n, 1) for n in "ab"])
+    assert run.most == 1
+
+
 def test_what_waits_for_its_own_predecessor_does_not_count_as_long(monkeypatch):
     clocks = defaultdict(float)  # each greenlet's own
     monkeypatch.setattr(

@@ -2,8 +2,8 @@
 
 Whatever has queued while an inference was under way goes together in the next one. Nobody waits
 for company, unless a delay is set: the first to come lets those go first whose requests have
-already arrived, no more, and not where nobody has come for a while. Submissions take turns, part
-by part, so that a large one does not hold up small ones.
+already arrived, no more, and not where there have been too few to share for a while. Submissions
+take turns, part by part, so that a large one does not hold up small ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gevent.event import Event
 from trihook.triton.stacking import Part
 from trihook.triton.waiting import Alarm, Submission
 
-_ALONE_AFTER = 8  # submissions in a row that had no company
+_FEW_AFTER = 8  # submissions in a row that found no more others than may be under way
 _LONG = 0.005  # seconds; below, larger batches are worth more than an instance that never waits
 
 
@@ -29,8 +29,8 @@ class Limits:
 
     An inference has at most ``rows``, 0 where each part goes alone. At most ``concurrency``
     inferences are under way at a time, and ``ahead`` more where they take long or the next one
-    is full already, so that an instance finds it when it is done. One that is not full waits for
-    ``max_delay`` seconds.
+    is full already, so that an instance finds it when it is done, and where callers are too few
+    for anything to go together. One that is not full waits for ``max_delay`` seconds.
     """
 
     rows: int
@@ -65,31 +65,37 @@ class Lane:
         self._under_way = 0
         self._lasted = 0.0
         self._is_gathering = False
-        self._alone = 0
+        self._present = 0
+        self._few = 0
         self._full = Event()
         self._alarm = Alarm()
         self.waiting = 0
 
     def submit(self, groups: Iterable[tuple[Hashable, deque[Queued]]], own: Submission) -> None:
         """Queue the parts of a submission, alike ones together, and wait for their results."""
-        for likeness, parts in groups:
-            self._turns.setdefault(likeness, deque()).append(parts)
-            self.waiting += len(parts)
-        self._alone = 0 if self._under_way or self._is_gathering else self._alone + 1
-        if not self._is_gathering and self._may_run(self._under_way + 1):
-            if self._may_have_company():
-                self._gather(own)
-            self._start(own)
-        elif self.waiting >= self.limits.rows:
-            self._full.set()
-        own.wait(self._alarm)
+        self._present += 1
+        self._few = self._few + 1 if self._present <= self.limits.concurrency + 1 else 0
+        try:
+            for likeness, parts in groups:
+                self._turns.setdefault(likeness, deque()).append(parts)
+                self.waiting += len(parts)
+            if not self._is_gathering and self._may_run(self._under_way + 1):
+                if self._may_have_company():
+                    self._gather(own)
+                self._start(own)
+            elif self.waiting >= self.limits.rows:
+                self._full.set()
+            own.wait(self._alarm)
+        finally:
+            self._present -= 1
 
     def _may_run(self, count: int) -> bool:
         """Tell whether so many inferences may be under way."""
         if count <= self.limits.concurrency:
             return True
-        may_go_ahead = count <= self.limits.concurrency + self.limits.ahead
-        return may_go_ahead and (self._lasted > _LONG or self._is_next_full())
+        if count > self.limits.concurrency + self.limits.ahead:
+            return False
+        return self._lasted > _LONG or self._few > _FEW_AFTER or self._is_next_full()
 
     def _is_next_full(self) -> bool:
         """Tell whether the next batch has as many rows as it may have."""
@@ -105,7 +111,7 @@ class Lane:
         """Tell whether it is worth to look out for others who can go along."""
         if not self._share or self.limits.rows <= 1:
             return False
-        return self.limits.max_delay > 0 or self._alone <= _ALONE_AFTER
+        return self.limits.max_delay > 0 or self._few <= _FEW_AFTER
 
     def _gather(self, own: Submission) -> None:
         """Let others queue whose requests are here already, or for as long as the delay says."""
