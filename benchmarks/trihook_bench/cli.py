@@ -73,7 +73,8 @@ def compare(
     out: Path,
 ) -> None:
     """Put works to systems, in interleaved rounds."""
-    compare_all(works or tuple(WORKS), _choose(systems), rounds, seconds, connections, out)
+    wanted = {name: connections or WORKS[name].connections for name in works or WORKS}
+    compare_all(wanted, _choose(systems), rounds, seconds, out)
 
 
 @cli.command()
@@ -146,7 +147,7 @@ def quick() -> None:
     """Take a quick look: the vector and one picture cell, with whatever is installed."""
     _clear(QUICK)
     peers = [*find_peers().values()]
-    compare_all(("vector", "efficientnet"), peers, 3, 1, (), QUICK)
+    compare_all({"vector": (1, 32), "efficientnet": (16,)}, peers, 3, 1, QUICK)
     click.echo(write_report(QUICK, QUICK / "RESULTS.md"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,16 @@ from trihook_bench.works import WORKS
 
 
 def compare_all(
-    works: Sequence[str],
+    works: Mapping[str, Sequence[int]],
     peers: Sequence[Peer],
     rounds: int,
     seconds: float,
-    connections: Sequence[int],
     out: Path,
 ) -> None:
-    """Measure each work on all systems installed; write ``comparison.json`` after each."""
+    """Measure works on all systems installed; write ``comparison.json`` after each.
+
+    ``works`` are names, each with the numbers of connections it is measured at.
+    """
     installed = [peer for peer in peers if is_installed(peer)]
     record: dict[str, Any] = {
         "machine": describe_machine(),
@@ -40,10 +42,10 @@ def compare_all(
         "samples": [],
     }
     with running_triton(build_repository(MODELS)) as backend:
-        for name in works:
-            work = WORKS[name]
-            counts = tuple(connections) or work.connections
-            measured = measure(work, installed, backend, rounds, seconds, counts, click.echo)
+        for name, connections in works.items():
+            measured = measure(
+                WORKS[name], installed, backend, rounds, seconds, tuple(connections), click.echo
+            )
             record["idle"][name] = measured.idle
             record["absent"][name] = measured.absent
             record["samples"] += [sample.as_json() for sample in measured.samples]

@@ -61,6 +61,8 @@ def _draw_cell(axes: Axes, cell: Cell, systems: Record) -> None:
 
 def _draw_growth(folder: Path, record: Record) -> None:
     for name, (x_label, y_label) in _AXES.items():
+        if name not in record:
+            continue
         counts = [int(count) for count in record[name]]
         loads = [[Load(**run) for run in runs] for runs in record[name].values()]
         rates = [median(run.rate for run in runs) for runs in loads]

@@ -33,6 +33,8 @@ def _growth(record: Record) -> str:
         "bytes": "Bytes in a request's JSON, and about as many in the reply, at 2 connections",
     }
     for name, title in titles.items():
+        if name not in record:  # measured before there was such a part
+            continue
         loads = {count: [Load(**run) for run in runs] for count, runs in record[name].items()}
         parts.append(f"### {title}\n\n{picture(name)}{_grown(name, loads)}")
         if name in ("models", "processes", "plugins", "quick", "asked"):

@@ -188,7 +188,7 @@ def _placeholders(peer: Peer, work: str, port: int, backend: Backend) -> dict[st
 
 def inherited() -> dict[str, str]:
     """Return our environment without settings of the systems' own."""
-    mine = ("TRIHOOK_", "PYTHON", "VIRTUAL_ENV", "AZUREML_", "AML_", "GUNICORN_")
+    mine = ("TRIHOOK_", "PYTHON", "VIRTUAL_ENV", "AZUREML_", "AML_", "GUNICORN_", "BENTOML_")
     return {name: value for name, value in os.environ.items() if not name.startswith(mine)}
 
 

@@ -102,8 +102,7 @@ def choose_limits(model: Model, settings: Settings) -> Limits:
 
     The workers together keep all of the model's instances busy, and one inference each ready for
     the next instance where these take long or it is full: what would wait in Triton waits here,
-    where it can go together. Where nothing goes together, or callers are too few for that, it
-    waits in Triton.
+    where it can go together. Where nothing goes together, or hardly anything, it waits in Triton.
     """
     own = settings.models.get(model.name) or ModelSettings()
     rows = min(own.max_batch or model.max_batch_size, model.max_batch_size)

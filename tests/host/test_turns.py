@@ -1,8 +1,10 @@
 """Others go on after whoever has not waited, and are not let before whoever has."""
 
+from contextlib import ExitStack
+
 import gevent
 import pytest
-from gevent.event import Event
+from gevent import socket
 from trihook.host.turns import Turns
 
 
@@ -28,11 +30,14 @@ def test_they_are_not_let_where_it_has(ran):
     assert ran == [1]
 
 
-def test_those_that_wait_for_the_kernel_go_on_as_well():
-    rung = Event()
-    timer = gevent.spawn_later(0, rung.set)
-    turns = Turns()
-    for _ in range(100):
+def test_all_that_wait_for_the_kernel_go_on_at_the_first_time(ran):
+    with ExitStack() as ending:
+        pairs = [[ending.enter_context(end) for end in socket.socketpair()] for _ in range(20)]
+        reading = [gevent.spawn(lambda end=end: ran.append(end.recv(1))) for end, _ in pairs]
+        gevent.idle()  # until they wait
+        turns = Turns()
+        for _, other in pairs:
+            other.send(b"x")
         turns.give_way()
-    assert rung.is_set()
-    timer.get(timeout=10)
+        assert ran == [b"x"] * 20
+        gevent.joinall(reading, timeout=10, raise_error=True)

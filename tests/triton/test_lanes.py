@@ -264,16 +264,16 @@ def test_one_more_is_sent_ahead_where_it_is_full_already(waiting, likenesses, go
 
 
 @pytest.mark.parametrize(
-    ("callers", "concurrency", "most"), [(1, 1, 1), (2, 1, 2), (3, 1, 1), (3, 2, 3), (4, 2, 1)]
+    ("callers", "delay", "most"), [(1, 0.0, 1), (2, 0.0, 2), (3, 0.0, 1), (2, 0.001, 1)]
 )
-def test_one_more_is_sent_ahead_where_callers_are_too_few_to_share(callers, concurrency, most):
+def test_two_callers_do_not_wait_for_each_other_without_a_delay(callers, delay, most):
     run = Run()
 
     def call():
         for _ in range(30):
             _submit(lane, "own", 1)
 
-    lane = _lane(run, rows=100, concurrency=concurrency, ahead=1)
+    lane = _lane(run, rows=100, max_delay=delay, ahead=1)
     _side_by_side(*[call] * callers)
     assert sum(map(len, run.batches)) == 30 * callers
     assert run.most == most
@@ -340,6 +340,18 @@ def test_a_delay_lets_those_in_who_come_meanwhile():
         lambda: _submit(lane, "a", 1), lambda: gevent.sleep(0.02) or _submit(lane, "b", 1)
     )
     assert run.batches == [["a", "b"]]
+
+
+@pytest.mark.parametrize("likenesses", ["ab", "aa"])
+def test_a_delay_is_over_for_who_goes_along_with_another_inference(likenesses):
+    run = Run(seconds=0.002)
+    lane = _lane(run, rows=3, concurrency=2, max_delay=60)
+    first = gevent.spawn(_submit, lane, "first", 1, 1, 1)  # full, so that it does not wait
+    gevent.idle()
+    assert run.batches == [["first"] * 3]
+    others = [gevent.spawn(_submit, lane, name, 1, likeness=name) for name in likenesses]
+    gevent.joinall([first, *others], timeout=10)
+    assert [each.ready() for each in (first, *others)] == [True] * 3
 
 
 def test_a_delay_is_over_when_the_inference_is_full():

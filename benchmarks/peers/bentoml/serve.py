@@ -25,7 +25,7 @@ SETTINGS = {
     "metrics": {"enabled": False},
     "logging": {"access": {"enabled": False}},
 }
-# at most, as many as the model takes; it serves what waits for longer than the latency with a 503
+# as many as the model takes; what BentoML expects to take longer than the latency gets 503
 BATCHING = {"batchable": True, "max_batch_size": 32, "max_latency_ms": 1000}
 
 _work = WORKS[os.environ["WORK"]]

@@ -21,7 +21,7 @@ class Turns:
     def give_way(self) -> None:
         """Let all others go on that can, unless the loop has turned since this was asked last."""
         if self._loop.iteration == self._seen:
-            # gevent.sleep(0) would let go on only those that are known to be able to
-            with self._loop.timer(0) as turned:
-                self._hub.wait(turned)
+            # gevent.sleep(0) would let go on only those of whom the loop knows already
+            with self._loop.timer(0, priority=self._loop.MINPRI) as all_others:
+                self._hub.wait(all_others)
         self._seen = self._loop.iteration

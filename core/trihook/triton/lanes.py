@@ -19,7 +19,8 @@ from gevent.event import Event
 from trihook.triton.stacking import Part
 from trihook.triton.waiting import Alarm, Submission
 
-_FEW_AFTER = 8  # submissions in a row that found no more others than may be under way
+_FEW = 2
+_FEW_AFTER = 8  # submissions in a row that were no more than that at a time
 _LONG = 0.005  # seconds; below, larger batches are worth more than an instance that never waits
 
 
@@ -29,8 +30,8 @@ class Limits:
 
     An inference has at most ``rows``, 0 where each part goes alone. At most ``concurrency``
     inferences are under way at a time, and ``ahead`` more where they take long or the next one
-    is full already, so that an instance finds it when it is done, and where callers are too few
-    for anything to go together. One that is not full waits for ``max_delay`` seconds.
+    is full already, so that an instance finds it when it is done. One that is not full waits for
+    ``max_delay`` seconds; without a delay, two callers do not wait for each other's inferences.
     """
 
     rows: int
@@ -64,7 +65,7 @@ class Lane:
         self._turns: dict[Hashable, deque[deque[Queued]]] = {}
         self._under_way = 0
         self._lasted = 0.0
-        self._is_gathering = False
+        self._gathering: Submission | None = None
         self._present = 0
         self._few = 0
         self._full = Event()
@@ -74,12 +75,12 @@ class Lane:
     def submit(self, groups: Iterable[tuple[Hashable, deque[Queued]]], own: Submission) -> None:
         """Queue the parts of a submission, alike ones together, and wait for their results."""
         self._present += 1
-        self._few = self._few + 1 if self._present <= self.limits.concurrency + 1 else 0
+        self._few = self._few + 1 if self._present <= _FEW else 0
         try:
             for likeness, parts in groups:
                 self._turns.setdefault(likeness, deque()).append(parts)
                 self.waiting += len(parts)
-            if not self._is_gathering and self._may_run(self._under_way + 1):
+            if self._gathering is None and self._may_run(self._under_way + 1):
                 if self._may_have_company():
                     self._gather(own)
                 self._start(own)
@@ -95,7 +96,8 @@ class Lane:
             return True
         if count > self.limits.concurrency + self.limits.ahead:
             return False
-        return self._lasted > _LONG or self._few > _FEW_AFTER or self._is_next_full()
+        has_few = self._few > _FEW_AFTER and not self.limits.max_delay
+        return self._lasted > _LONG or has_few or self._is_next_full()
 
     def _is_next_full(self) -> bool:
         """Tell whether the next batch has as many rows as it may have."""
@@ -114,8 +116,11 @@ class Lane:
         return self.limits.max_delay > 0 or self._few <= _FEW_AFTER
 
     def _gather(self, own: Submission) -> None:
-        """Let others queue whose requests are here already, or for as long as the delay says."""
-        self._is_gathering = True
+        """Let others queue whose requests are here already, or for as long as the delay says.
+
+        It is over at once where an inference that is under way ends, and takes ``own`` along.
+        """
+        self._gathering = own
         try:
             if self.limits.max_delay and self.waiting < self.limits.rows:
                 self._full.clear()
@@ -127,7 +132,7 @@ class Lane:
             gevent.spawn(self._start, own)
             raise
         finally:
-            self._is_gathering = False
+            self._gathering = None
 
     def _start(self, own: Submission) -> None:
         """Start as many inferences as may be; one that is all ``own`` needs no greenlet."""
@@ -186,6 +191,8 @@ class Lane:
             self.waiting -= 1
             if parts:
                 turns.append(parts)
+            if queued.submission is self._gathering:
+                self._full.set()
             if queued.submission.abandoned:
                 continue
             batch.append(queued)
