@@ -363,11 +363,23 @@ def test_a_delay_is_over_when_the_inference_is_full():
     assert run.batches == [["a", "b"]]
 
 
-def test_what_is_full_at_once_does_not_wait():
+@pytest.mark.parametrize("sizes", [(1, 1), (2,), (2, 2, 1)])
+def test_what_is_full_at_once_does_not_wait(sizes):
     run = Run()
     lane = _lane(run, rows=2, max_delay=60)
-    _side_by_side(lambda: _submit(lane, "a", 1, 1))
-    assert run.batches == [["a", "a"]]
+    _side_by_side(lambda: _submit(lane, "a", *sizes))
+    assert sum(map(len, run.batches)) == len(sizes)
+
+
+def test_a_delay_is_over_when_any_group_is_full_and_not_before():
+    run = Run()
+    lane = _lane(run, rows=3, max_delay=60)
+    calls = [gevent.spawn(_submit, lane, n, 1, likeness=n) for n in "abc"]
+    gevent.idle()
+    assert run.batches == []
+    calls.append(gevent.spawn(_submit, lane, "c", 2, likeness="c"))
+    gevent.joinall(calls, timeout=10)
+    assert run.batches == [["a"], ["b"], ["c", "c"]]
 
 
 # failures

@@ -84,7 +84,7 @@ class Lane:
                 if self._may_have_company():
                     self._gather(own)
                 self._start(own)
-            elif self.waiting >= self.limits.rows:
+            elif self.limits.max_delay and self._may_end_gathering():
                 self._full.set()
             own.wait(self._alarm)
         finally:
@@ -101,8 +101,11 @@ class Lane:
 
     def _is_next_full(self) -> bool:
         """Tell whether the next batch has as many rows as it may have."""
+        return self._are_full(next(iter(self._turns.values()), ()))
+
+    def _are_full(self, turns: Iterable[Iterable[Queued]]) -> bool:
         rows = 0
-        for parts in next(iter(self._turns.values()), ()):
+        for parts in turns:
             for queued in parts:
                 rows += queued.part.rows
                 if rows >= self.limits.rows:
@@ -122,7 +125,7 @@ class Lane:
         """
         self._gathering = own
         try:
-            if self.limits.max_delay and self.waiting < self.limits.rows:
+            if self.limits.max_delay and not self._may_end_gathering():
                 self._full.clear()
                 self._full.wait(self.limits.max_delay)
             else:
@@ -133,6 +136,10 @@ class Lane:
             raise
         finally:
             self._gathering = None
+
+    def _may_end_gathering(self) -> bool:
+        """Tell whether there is a full batch of any group."""
+        return any(self._are_full(turns) for turns in self._turns.values())
 
     def _start(self, own: Submission) -> None:
         """Start as many inferences as may be; one that is all ``own`` needs no greenlet."""
