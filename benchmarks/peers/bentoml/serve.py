@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import bentoml
-import numpy as np
 import orjson
 from bentoml.validators import ContentType
 from starlette.responses import Response
@@ -18,16 +17,12 @@ from tritonclient.grpc.aio import InferenceServerClient
 from work import WORKS
 
 Picture = Annotated[Path, ContentType("image/jpeg")]
-Tensors = dict[str, np.ndarray[Any, Any]]
 
 SETTINGS = {
     "workers": 2,
     "metrics": {"enabled": False},
     "logging": {"access": {"enabled": False}},
 }
-# as many as the model takes; what BentoML expects to take longer than the latency gets 503
-BATCHING = {"batchable": True, "max_batch_size": 32, "max_latency_ms": 1000}
-
 _work = WORKS[os.environ["WORK"]]
 _outputs = [InferRequestedOutput(name) for name in _work.outputs]
 
@@ -38,24 +33,19 @@ class Host:
     def __init__(self) -> None:
         self._triton: InferenceServerClient | None = None
 
-    async def infer(self, tensors: Tensors) -> Tensors:
-        """Ask Triton."""
+    async def answer(self, request: Any) -> Response:
+        """Take one request through the whole work."""
+        tensors, state = _work.prepare(request)
         inputs = []
         for name, array in tensors.items():
-            tensor = InferInput(name, array.shape, _work.datatypes[name])
-            tensor.set_data_from_numpy(array)
+            batch = array[None] if _work.batched else array
+            tensor = InferInput(name, batch.shape, _work.datatypes[name])
+            tensor.set_data_from_numpy(batch)
             inputs.append(tensor)
         if self._triton is None:  # a channel belongs to the event loop that it is made in
             self._triton = InferenceServerClient(url=os.environ["TRITON_GRPC"])
         result = await self._triton.infer(_work.model, inputs, outputs=_outputs)
-        return {name: result.as_numpy(name) for name in _work.outputs}
-
-    async def answer(self, request: Any) -> Response:
-        """Take one request through the whole work."""
-        tensors, state = _work.prepare(request)
-        if _work.batched:
-            tensors = {name: array[None] for name, array in tensors.items()}
-        outputs = await self.infer(tensors)
+        outputs = {name: result.as_numpy(name) for name in _work.outputs}
         if _work.batched:
             outputs = {name: array[0] for name, array in outputs.items()}
         reply = orjson.dumps(_work.answer(outputs, state))
@@ -64,20 +54,12 @@ class Host:
 
 @bentoml.service(**SETTINGS)
 class Vectors(Host):
-    """Requests that wait together, each of one vector, share an inference."""
+    """Each request is JSON of numbers."""
 
-    @bentoml.api(route="/score", **BATCHING)
-    async def score(self, vectors: list[list[float]], /) -> list[list[float]]:
-        """Answer several requests."""
-        prepared = [_work.prepare(vector) for vector in vectors]
-        batch = {
-            name: np.stack([tensors[name] for tensors, _ in prepared]) for name in _work.datatypes
-        }
-        outputs = await self.infer(batch)
-        return [
-            _work.answer({name: array[row] for name, array in outputs.items()}, state)
-            for row, (_, state) in enumerate(prepared)
-        ]
+    @bentoml.api(route="/score")
+    async def score(self, vector: list[float], /) -> list[float]:
+        """Answer one request."""
+        return await self.answer(vector)
 
 
 @bentoml.service(**SETTINGS)
