@@ -363,12 +363,14 @@ def test_a_delay_is_over_when_the_inference_is_full():
     assert run.batches == [["a", "b"]]
 
 
-@pytest.mark.parametrize("sizes", [(1, 1), (2,), (2, 2, 1)])
-def test_what_is_full_at_once_does_not_wait(sizes):
+@pytest.mark.parametrize(
+    ("sizes", "batches"), [((1, 1), [["a", "a"]]), ((2,), [["a"]]), ((2, 2, 1), [["a"]] * 3)]
+)
+def test_what_is_full_at_once_does_not_wait(sizes, batches):
     run = Run()
     lane = _lane(run, rows=2, max_delay=60)
     _side_by_side(lambda: _submit(lane, "a", *sizes))
-    assert sum(map(len, run.batches)) == len(sizes)
+    assert run.batches == batches
 
 
 def test_a_delay_is_over_when_any_group_is_full_and_not_before():

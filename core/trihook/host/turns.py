@@ -11,7 +11,7 @@ from gevent.hub import get_hub
 
 
 class Turns:
-    """Sees whether the hub's loop turns."""
+    """Gives other greenlets of the hub a turn after work of the current one that never waited."""
 
     def __init__(self) -> None:
         self._hub = get_hub()

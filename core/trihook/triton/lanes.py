@@ -19,8 +19,8 @@ from gevent.event import Event
 from trihook.triton.stacking import Part
 from trihook.triton.waiting import Alarm, Submission
 
-_FEW = 2
-_FEW_AFTER = 8  # submissions in a row that were no more than that at a time
+_FEW = 2  # submissions at a time, which would share too little to wait for each other
+_FEW_AFTER = 8  # submissions in a row that were no more than that
 _LONG = 0.005  # seconds; below, larger batches are worth more than an instance that never waits
 
 
@@ -84,7 +84,7 @@ class Lane:
                 if self._may_have_company():
                     self._gather(own)
                 self._start(own)
-            elif self.limits.max_delay and self._may_end_gathering():
+            elif self.limits.max_delay and self._is_any_full():
                 self._full.set()
             own.wait(self._alarm)
         finally:
@@ -125,7 +125,7 @@ class Lane:
         """
         self._gathering = own
         try:
-            if self.limits.max_delay and not self._may_end_gathering():
+            if self.limits.max_delay and not self._is_any_full():
                 self._full.clear()
                 self._full.wait(self.limits.max_delay)
             else:
@@ -137,8 +137,8 @@ class Lane:
         finally:
             self._gathering = None
 
-    def _may_end_gathering(self) -> bool:
-        """Tell whether there is a full batch of any group."""
+    def _is_any_full(self) -> bool:
+        """Tell whether a batch of any group would have as many rows as it may have."""
         return any(self._are_full(turns) for turns in self._turns.values())
 
     def _start(self, own: Submission) -> None:
