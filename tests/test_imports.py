@@ -31,11 +31,12 @@ LAYERS = {
     "local": {"errors"},
 }
 LAYERS["outcome"] = {"errors", "types", "triton"}
+LAYERS["items"] = {"errors", "types", "calls", "hooks", "outcome", "plugins", "replies", "triton"}
 LAYERS["pipeline"] = {
-    "errors", "types", "calls", "deadline", "hooks", "outcome", "plugins", "replies", "runtime",
+    "errors", "types", "calls", "deadline", "hooks", "items", "outcome", "plugins", "runtime",
     "triton",
 }  # fmt: skip
-LAYERS["service"] = LAYERS["pipeline"] | {"config", "defaults", "pipeline"}
+LAYERS["service"] = LAYERS["pipeline"] | {"config", "defaults", "pipeline", "replies"}
 LAYERS["host"] = LAYERS["service"] | {"service"}
 LAYERS["fake_triton"] = {"errors", "types", "deadline", "triton"}
 LAYERS["testing"] = LAYERS["service"] | {"service", "fake_triton"}

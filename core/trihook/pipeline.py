@@ -15,22 +15,19 @@ from trihook.deadline import Deadline
 from trihook.errors import (
     DeadlineError,
     HookResultError,
-    MisfitError,
-    PayloadError,
     ScoringError,
     TritonError,
     TritonUnavailableError,
     UnknownModelError,
-    UnsupportedMediaTypeError,
 )
 from trihook.hooks import Hooks
+from trihook.items import postprocess, preprocess
 from trihook.outcome import Outcome, Scored
 from trihook.plugins import CORE
-from trihook.replies import JSON, encode_reply
 from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher, Result
 from trihook.triton.catalog import Catalog
-from trihook.triton.inputs import Inputs, build_inputs
+from trihook.triton.inputs import Inputs
 from trihook.types import Model, ModelRef, ScoringRequest
 
 T = TypeVar("T")
@@ -98,7 +95,7 @@ class _Run:
         self._begin("postprocess")
         passed = [one for one in scored if one.error is None]
         size = sum([array.nbytes for one in passed for array in one.outputs.values()])
-        self._on_each("postprocess", self._postprocess, passed, model, size)
+        self._on_each("postprocess", postprocess, passed, model, size)
         self._begin("")
         return Outcome(model, ref, plugin, tuple(scored), self.seconds)
 
@@ -152,7 +149,7 @@ class _Run:
     def _pass(self, scored: Sequence[Scored], model: Model, ref: ModelRef) -> None:
         """Take items to their outputs."""
         self._begin("preprocess")
-        self._on_each("preprocess", self._preprocess, scored, model, self.request.size)
+        self._on_each("preprocess", preprocess, scored, model, self.request.size)
         ready = [(one, one.inputs) for one in scored if one.inputs is not None]
         if not ready:
             return
@@ -190,46 +187,10 @@ class _Run:
             )
         )
 
-    def _preprocess(self, one: Scored, call: HookCall, model: Model) -> None:
-        inference = self.hooks.preprocess(call, one.item, model, self.request)
-        if inference is None:
-            raise UnsupportedMediaTypeError(
-                f"no plugin takes {one.item.media_type or 'a body without a media type'!r} "
-                f"for model {model.name!r}"
-            )
-        one.preprocessed_by = call.answered
-        try:
-            one.inputs = build_inputs(inference, model)
-        except MisfitError as exc:
-            if call.answered == CORE:  # whose tensors are the caller's
-                raise PayloadError(str(exc), plugin=CORE) from exc
-            raise HookResultError(f"plugin {call.answered!r}: {exc}", plugin=call.answered) from exc
-
-    def _postprocess(self, one: Scored, call: HookCall, model: Model) -> None:
-        reply = self.hooks.postprocess(call, one.outputs, one.item, model, self.request)
-        if reply is None:
-            raise HookResultError(f"no plugin made a reply for model {model.name!r}")
-        one.postprocessed_by = call.answered
-        try:
-            one.body = encode_reply(reply)
-        except TypeError as exc:
-            raise HookResultError(
-                f"plugin {call.answered!r} made a reply that cannot be encoded as "
-                f"{reply.media_type}",
-                plugin=call.answered,
-            ) from exc
-        if self.request.many and reply.media_type != JSON:
-            raise HookResultError(
-                f"plugin {call.answered!r} made a reply of {reply.media_type}, "
-                "which has no place among several",
-                plugin=call.answered,
-            )
-        one.reply = reply
-
     def _on_each(
         self,
         hook: str,
-        function: Callable[[Scored, HookCall, Model], None],
+        function: Callable[[Hooks, ScoringRequest, Scored, HookCall, Model], None],
         scored: Sequence[Scored],
         model: Model,
         size: int,
@@ -241,7 +202,7 @@ class _Run:
         def attempt(piece: tuple[Scored, HookCall]) -> None:
             one, call = piece
             try:
-                function(one, call, model)
+                function(self.hooks, self.request, one, call, model)
             except ScoringError as exc:
                 one.error = exc.at(hook, call.blamed)
 

@@ -21,11 +21,11 @@ def services(home: Path | None, as_json: bool) -> None:
     does not answer now, and is being started again. failed: it did not come up. stopped:
     its processes have gone, as after a restart of the machine.
     """
-    from trihook.deploy import services as find_services  # noqa: PLC0415
+    from trihook.deploy import LocalService  # noqa: PLC0415 - only these commands need it
 
     rows = [
         (service.name, service.state, ",".join(service.generation.spec.models), service.scoring_uri)
-        for service in find_services(read_home(home))
+        for service in LocalService.find_all(home=read_home(home).folder)
     ]
     header = ("NAME", "STATE", "MODELS", "SCORING URI")
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from trihook.deploy.logs import follow_logs, read_logs
 from trihook.deploy.registry import Model, Registry
 from trihook.deploy.status import Status, is_supervised, lock, read_status
 from trihook.deploy.storage import discard, explained, move_into_place, staged, write_file
-from trihook.deploy.waiting import answers, stop_supervisor, wait_for_generation
+from trihook.deploy.waiting import answers, print_line, stop_supervisor, wait_for_generation
 from trihook.errors import DeploymentError
 
 DEFAULT_PORT = 6789
@@ -26,12 +25,6 @@ DEFAULT_PORT = 6789
 _RECORD = "service.json"
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
-
-
-def print_line(line: str) -> None:
-    """Write a line to standard output at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +91,8 @@ class LocalService:
     @classmethod
     def find_all(cls, *, home: PathLike | None = None) -> tuple[LocalService, ...]:
         """Return all services, by name."""
-        return services(find_home(home))
+        place = find_home(home)
+        return tuple(cls(name, place) for name in service_names(place))
 
     @property
     def folder(self) -> Path:
@@ -213,11 +207,6 @@ class LocalService:
                 f"service {self.name!r} is {self.state} already: update it, delete it, "
                 "or deploy with --overwrite"
             )
-
-
-def services(home: Home) -> tuple[LocalService, ...]:
-    """Return all services, by name."""
-    return tuple(LocalService(name, home) for name in service_names(home))
 
 
 def _find_models(home: Home, models: Sequence[Model | str]) -> tuple[Model, ...]:

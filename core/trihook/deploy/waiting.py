@@ -7,6 +7,7 @@ import http.client
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,12 @@ _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30
 _PROBE_SECONDS = 5
 _LITTLE_BYTES = 65_536
+
+
+def print_line(line: str) -> None:
+    """Write a line to standard output at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def wait_for_generation(folder: Path, generation: int, say: Callable[[str], object] | None) -> None:
