@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers import wait_until
 from trihook.local import _supervisor
 from trihook.local.marks import clear_stale, new_mark
 
@@ -18,8 +19,9 @@ from trihook.local.marks import new_mark
 mark = new_mark()
 pathlib.Path("/dev/shm", mark + "region").touch()
 pathlib.Path(tempfile.gettempdir(), mark).mkdir()
-stub = [sys.executable, "-c", "import time; time.sleep(600)", mark]
-subprocess.Popen(stub, stdout=subprocess.DEVNULL)
+program = "import os, time; os.close(1); time.sleep(600)"
+stub = subprocess.Popen([sys.executable, "-c", program, mark], stdout=subprocess.PIPE)
+stub.stdout.read()  # it runs once it has closed its output
 print(mark)
 """
 
@@ -47,10 +49,12 @@ def test_what_a_dead_launcher_left_is_cleared_away(tmp_path: Path) -> None:
     )
     left = ended.stdout.strip()
     assert region(left).exists()
+    assert list(_supervisor._marked(left.encode()))
     clear_stale()
     assert not region(left).exists()
     assert not (tmp_path / left).exists()
-    assert not list(_supervisor._marked(left.encode()))
+    # the signal is sent by now, and the process may take a moment to end
+    wait_until(lambda: not list(_supervisor._marked(left.encode())))
 
 
 def test_what_a_living_launcher_uses_is_left_alone(tmp_path: Path, mark: str) -> None:
