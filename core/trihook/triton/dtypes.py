@@ -117,12 +117,11 @@ def _cast_bytes(array: Array) -> Array:
             return array.astype(object)
         raise MisfitError(f"{_describe(array)} cannot be cast to BYTES: give text or bytes")
     values = array.ravel().tolist()
-    result = np.empty(array.size, dtype=object)
     try:
         try:
-            result[:] = list(map(str.encode, values))
+            result = np.fromiter(map(str.encode, values), object, len(values))
         except TypeError:  # not all of them are texts
-            result[:] = list(map(_to_bytes, values))
+            result = np.fromiter(map(_to_bytes, values), object, len(values))
     except UnicodeEncodeError:
         raise MisfitError("a text holds a lone surrogate, which UTF-8 cannot encode") from None
     return result.reshape(array.shape)
