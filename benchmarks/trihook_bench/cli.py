@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from trihook_bench.batches import measure_batches
+from trihook_bench.beside import measure_beside
 from trihook_bench.comparison import compare_all, write_json
 from trihook_bench.environments import InstallError, install
 from trihook_bench.growth import measure_growth
@@ -79,6 +80,15 @@ def compare(
 
 @cli.command()
 @in_rounds
+@each_for(3)
+@to_folder
+def beside(rounds: int, seconds: float, out: Path) -> None:
+    """Bare Flask and Triton, each alone and both at once."""
+    _record("beside", out, lambda triton: measure_beside(triton, rounds, seconds, click.echo))
+
+
+@cli.command()
+@in_rounds
 @each_for(2)
 @to_folder
 def growth(rounds: int, seconds: float, out: Path) -> None:
@@ -136,7 +146,7 @@ def full(context: click.Context, minutes: float) -> None:
     _clear(RESULTS)
     context.invoke(setup)
     context.invoke(compare, out=RESULTS)
-    for command in (batches, growth, start, liveness):
+    for command in (beside, batches, growth, start, liveness):
         context.invoke(command, out=RESULTS)
     context.invoke(memory, minutes=minutes, out=RESULTS)
     context.invoke(report)

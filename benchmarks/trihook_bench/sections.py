@@ -140,7 +140,24 @@ def _batches(record: Record) -> str:
     )
 
 
+def _beside(record: Record) -> str:
+    rows = []
+    for work, rounds in record.items():
+        shares = [Spread.of(each[name] for each in rounds) for name in ("flask", "triton")]
+        total = Spread.of(sum(each.values()) for each in rounds)
+        rows.append((work, *map(spread, (*shares, total))))
+    return (
+        "## What the serial ceiling leaves out\n\nThe ceiling adds up what bare Flask and Triton "
+        "take when each has both cores and their caches to itself. Here both run at once, with no "
+        "connection between them; each one's rate is given as a share of its rate alone, and they "
+        "are near the shares that they have where each picture or question passes both. If they "
+        "did not disturb each other the sum would be 1.\n\n"
+        + table(["", "bare Flask", "Triton", "sum"], rows)
+    )
+
+
 SECTIONS: dict[str, Callable[[Record], str]] = {
+    "beside": _beside,
     "batches": _batches,
     "growth": _growth,
     "memory": _memory,
