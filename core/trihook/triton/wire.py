@@ -101,19 +101,19 @@ class _Framed(dict[bytes, bytes]):
     """Texts as the protocol has them: each with its length before it, 4 bytes.
 
     It keeps the shortest alone: of texts that are taken apart most are one character, or the
-    padding. To look them up takes half as long as to make them.
+    padding.
     """
 
     def __missing__(self, text: bytes) -> bytes:
         return _LENGTH(len(text)) + text
 
 
-_framed = _Framed()
-_framed.update({text: _framed[text] for text in (b"", *map(bytes, zip(range(256))))})
+_FRAMED = _Framed()
+_FRAMED.update({text: _FRAMED[text] for text in (b"", *map(bytes, zip(range(256))))})
 
 
 def _encode_bytes(array: Array) -> bytes:
-    return b"".join(map(_framed.__getitem__, array.ravel().tolist()))
+    return b"".join(map(_FRAMED.__getitem__, array.ravel().tolist()))
 
 
 def _shape(pieces: Sequence[Array]) -> tuple[int, ...]:
