@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -36,8 +36,7 @@ class TextField:
         tensors = {self.word.name: _shaped(words, self.word.shape)}
         if self.char is not None:
             width = self.char.shape[-1]
-            cells = [cell for token in tokens for cell in _cells(token.text, width)]
-            tensors[self.char.name] = _shaped(cells, self.char.shape)
+            tensors[self.char.name] = _shaped(_cells(tokens, width), self.char.shape)
         return tensors
 
 
@@ -77,12 +76,15 @@ def _is_table(shape: tuple[int, ...]) -> bool:
     return len(shape) > 1 and shape[-1] > 0 and _is_list(shape[:-1])
 
 
-def _cells(word: str, width: int) -> list[str]:
-    return list(word[:width]) + [""] * (width - len(word))
+def _cells(tokens: Iterable[Token], width: int) -> list[str]:
+    blank = [""] * width
+    cells: list[str] = []
+    for token in tokens:
+        cells += token.text[:width]
+        cells += blank[len(token.text) :]
+    return cells
 
 
 def _shaped(strings: list[str], shape: tuple[int, ...]) -> Strings:
     # numpy's own strings lose trailing NULs, which are characters like any other here
-    array = np.empty(len(strings), dtype=np.object_)
-    array[:] = strings
-    return array.reshape(shape)
+    return np.fromiter(strings, np.object_, len(strings)).reshape(shape)

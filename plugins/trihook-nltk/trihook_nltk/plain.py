@@ -7,31 +7,29 @@ letters, digits and a comma here and there; what the rules make of those is know
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 # letters and digits, with single hyphens and full stops inside, and commas inside numbers
 _WORD = r"[^\W_](?:[^\W_]|[-.](?=[^\W_])|,(?=[0-9]))*"
-_CHUNK = re.compile(rf"({_WORD}\.?)([,;:?!]?)")
-_PLAIN = re.compile(rf"(?:{_CHUNK.pattern}\s+)*{_CHUNK.pattern}")
+_CHUNK = re.compile(rf"({_WORD}\.?)([,;:?!]?)(?:\s+(?!\Z)|\Z)")
 _CONTRACTED = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
 
 
-def is_plain(sentence: str) -> bool:
-    """Say whether :func:`plain_spans` knows what NLTK would make of a sentence."""
-    return bool(_PLAIN.fullmatch(sentence)) and not _CONTRACTED.search(sentence)
+def plain_spans(sentence: str) -> list[tuple[int, int]]:
+    """List the start and end of each word and mark of a plain sentence, in order.
 
-
-def plain_spans(sentence: str) -> Iterator[tuple[int, int]]:
-    """Give the start and end of each word and mark of a plain sentence, in order.
-
-    Marks stand alone, and so does the sentence's last full stop, but not those before.
+    Marks stand alone, and so does the sentence's last full stop, but not those before. Empty for
+    a sentence that is not plain: only NLTK knows what its rules make of that.
     """
+    spans: list[tuple[int, int]] = []
+    length, reached = len(sentence), 0
     for chunk in _CHUNK.finditer(sentence):
         start, end = chunk.span(1)
-        if chunk.end() == end == len(sentence) and sentence[end - 1] == ".":
-            yield start, end - 1
-            yield end - 1, end
-        else:
-            yield start, end
-            if chunk.end() > end:
-                yield end, chunk.end()
+        if start != reached:
+            return []
+        reached, stop = chunk.end(), chunk.end(2)
+        if stop == end == length and sentence[end - 1] == ".":
+            end -= 1
+        spans.append((start, end))
+        if stop > end:
+            spans.append((end, stop))
+    return spans if reached == length and not _CONTRACTED.search(sentence) else []

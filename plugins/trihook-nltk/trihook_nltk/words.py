@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trihook_nltk.engine import destructive
-from trihook_nltk.plain import is_plain, plain_spans
+from trihook_nltk.plain import plain_spans
 from trihook_nltk.sentences import split_sentences
 
 _tokenizer = destructive.NLTKWordTokenizer()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word, number or mark, and where it stands: ``text[start:end]``, in characters."""
 
     text: str
@@ -32,12 +31,9 @@ def tokenize(text: str, language: str = "english") -> tuple[Token, ...]:
     tokens: list[Token] = []
     for start, end in split_sentences(text, language):
         sentence = text[start:end]
-        if is_plain(sentence):
-            tokens += (
-                Token(sentence[first:last], start + first, start + last)
-                for first, last in plain_spans(sentence)
-            )
-        else:
+        spans = plain_spans(sentence)
+        tokens += [Token(sentence[at:to], start + at, start + to) for at, to in spans]
+        if not spans:
             tokens += _align(_tokenizer.tokenize(sentence), text, start, end)
     return tuple(tokens)
 
