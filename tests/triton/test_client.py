@@ -558,6 +558,14 @@ def test_a_proxy_that_says_200_in_html_is_tritons_error(serve):
         _infer(client)
 
 
+def test_inferences_do_not_hold_up_what_else_is_asked(serve):
+    _, client = serve(hang, answer(_http(b"well")), connections=1, timeout=1)
+    busy = gevent.spawn(_infer, client)
+    gevent.sleep(0.05)
+    assert client.is_ready()
+    busy.kill()
+
+
 def test_asking_about_a_refusal_keeps_to_the_deadline(serve):
     _, client = serve(answer(_http(status="400 Bad Request")), hang, timeout=60)
     with gevent.Timeout(10), pytest.raises(DeadlineError):

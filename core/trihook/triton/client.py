@@ -28,14 +28,18 @@ from trihook.types import Model, RequestedOutput
 
 _LOG = logging.getLogger(__name__)
 
+_INFER = "/infer"
+_QUESTIONS = 4  # connections for all that is asked but inferences
+
 
 class TritonClient:
     """A client of one Triton, for the greenlets of one hub.
 
     ``url`` is ``host:port``, with ``http://`` or ``https://`` before it if you like.
-    ``connections`` bounds the requests under way at a time; further ones wait. A request that
-    has no deadline of its own ends after ``timeout`` seconds. Large tensors reach a Triton on
-    this machine by shared memory if ``share_memory``.
+    ``connections`` bounds the inferences under way at a time; further ones wait in turn. All
+    other requests have a few connections to themselves, so that no model's load holds them up.
+    A request that has no deadline of its own ends after ``timeout`` seconds. Large tensors reach
+    a Triton on this machine by shared memory if ``share_memory``.
     """
 
     def __init__(
@@ -48,15 +52,17 @@ class TritonClient:
     ) -> None:
         self.url = url if "://" in url else f"http://{url}"
         self._timeout = timeout
-        self._connections = Connections(self.url, connections, timeout)
-        is_shared = share_memory and self._connections.are_local
+        self._inferences = Connections(self.url, connections, timeout)
+        self._questions = Connections(self.url, min(connections, _QUESTIONS), timeout)
+        is_shared = share_memory and self._inferences.are_local
         self._shared = SharedMemory(self._administer) if is_shared else None
 
     def close(self) -> None:
         """Let go of shared memory, and close all connections."""
         if self._shared is not None:
             self._shared.close()
-        self._connections.close()
+        self._inferences.close()
+        self._questions.close()
 
     def is_ready(self) -> bool:
         """Tell whether Triton says that it is ready; False too where it cannot be reached."""
@@ -106,7 +112,7 @@ class TritonClient:
         the model declares, :class:`TritonUnavailableError` if it or the model cannot be reached,
         and :class:`DeadlineError`.
         """
-        path = f"{model_path(model.name, version)}/infer"
+        path = model_path(model.name, version) + _INFER
 
         def ask(region: Region | None) -> Answer:
             body, header_length = encode_request(tensors, model, outputs, request_id, region)
@@ -114,7 +120,7 @@ class TritonClient:
                 "Content-Type": "application/octet-stream",
                 HEADER_LENGTH: str(header_length),
             }
-            return self.request("POST", path, body, headers, deadline=deadline)
+            return self.request("POST", path, body, headers, deadline)
 
         if self._shared is None or model.stateful:  # whose requests must not see later tensors
             answer = ask(None)
@@ -142,12 +148,13 @@ class TritonClient:
         ``body`` comes in buffers, which are sent one after the other. Raises
         :class:`TritonUnavailableError`, :class:`TritonError` or :class:`DeadlineError`.
         """
+        connections = self._inferences if path.endswith(_INFER) else self._questions
         seconds = (deadline or Deadline.after(self._timeout)).left()
         if seconds == 0:
             raise DeadlineError("there was no time left to ask Triton")
         timer = gevent.Timeout.start_new(seconds)
         try:
-            return self._connections.exchange(method, path, body, headers)
+            return connections.exchange(method, path, body, headers)
         except gevent.Timeout as fired:
             if fired is not timer:
                 raise

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from gevent import socket, ssl
-from gevent.lock import BoundedSemaphore
 from gevent.monkey import get_original
+
+from trihook.triton.slots import Slots
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _BLOCK_SIZE = 65536
@@ -46,7 +47,7 @@ class BrokenAnswerError(ValueError):
 
 
 class Connections:
-    """At most ``size`` connections to ``url``; who finds none free waits.
+    """At most ``size`` connections to ``url``; who finds none free waits for its turn.
 
     ``timeout`` is for making a connection, in seconds.
     """
@@ -58,7 +59,7 @@ class Connections:
         self._address = (self._host, parts.port or (443 if self._tls else 80))
         self._fields = f"Host: {parts.netloc}\r\n"
         self._timeout = timeout
-        self._slots = BoundedSemaphore(size)
+        self._slots = Slots(size)
         self._idle: list[tuple[Any, Any]] = []
 
     @property
