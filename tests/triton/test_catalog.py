@@ -1,12 +1,14 @@
 """Models are read once, again when they change, and never because somebody asks too often."""
 
 import json
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import gevent
 import pytest
 from trihook import DeadlineError, TritonError, TritonUnavailableError
+from trihook.deadline import Deadline
 from trihook.testing import FakeTriton, make_model
 from trihook.triton import catalog as module
 from trihook.triton.catalog import Catalog
@@ -246,7 +248,7 @@ def test_the_latest_version_needs_no_reading_when_it_is_pinned():
 def test_an_unknown_version_is_looked_up_once_a_second(clock):
     triton, catalog = _catalog(A)
     assert [catalog.find("a", "9") for _ in range(5)] == [None] * 5
-    assert triton.asked == ["repository/index", "models/a/versions/9"]
+    assert triton.asked == ["repository/index"]
 
 
 def test_a_pinned_version_in_use_is_read_anew_after_a_refresh(clock):
@@ -256,6 +258,51 @@ def test_a_pinned_version_in_use_is_read_anew_after_a_refresh(clock):
     catalog.refresh()
     clock.now += 1.1
     assert catalog.find("a", "1").max_batch_size == 8
+
+
+def test_all_who_ask_for_a_model_loaded_since_get_it():
+    triton, catalog = _catalog(A)
+    triton.load(B)
+    asking = [gevent.spawn(catalog.find, "b") for _ in range(4)]
+    gevent.joinall(asking, raise_error=True)
+    assert [each.value for each in asking] == [B] * 4
+    assert triton.asked.count("repository/index") == 1
+
+
+def test_a_pinned_version_stays_known_while_it_is_read_anew(clock):
+    _, catalog = _catalog(NEWER, refresh_interval=0.5)
+    catalog.find("a", "1")
+    for _ in range(5):  # within the second in which it would not be looked up again
+        clock.now += 0.1
+        catalog.note_version(NEWER, "1")
+        reading = gevent.spawn(catalog.refresh)
+        while not reading.ready():
+            assert catalog.find("a", "1") is not None
+            gevent.sleep(0)
+
+
+def test_a_pinned_version_that_was_unloaded_goes(clock):
+    triton, catalog = _catalog(NEWER)
+    catalog.find("a", "1")
+    triton.load(replace(NEWER, versions=("2",)))
+    catalog.refresh()
+    clock.now += 1.1
+    assert catalog.find("a", "1") is None
+
+
+def test_another_name_for_a_version_is_none():
+    _, catalog = _catalog(NEWER)
+    assert catalog.find("a", "01") is None
+
+
+def test_a_lookup_that_failed_is_no_answer_to_the_next():
+    triton, catalog = _catalog(A)
+    triton.load(B)
+    triton.answers["/v2/repository/index"] = TritonUnavailableError("away")
+    with pytest.raises(TritonUnavailableError):
+        catalog.find("b")
+    triton.answers.clear()
+    assert catalog.find("b") == B
 
 
 # a model that refused
@@ -272,6 +319,15 @@ def test_a_refused_model_that_changed_is_returned_and_kept():
 def test_a_refused_model_that_did_not_change_is_none():
     _, catalog = _catalog(A)
     assert catalog.changed(A) is None
+
+
+def test_all_who_were_refused_hear_of_the_change():
+    triton, catalog = _catalog(A)
+    triton.load(RELOADED)
+    asking = [gevent.spawn(catalog.changed, A) for _ in range(4)]
+    gevent.joinall(asking, raise_error=True)
+    assert [each.value for each in asking] == [RELOADED] * 4
+    assert triton.asked == ["models/a", "models/a/config"]
 
 
 def test_a_flood_of_refusals_is_one_reading_a_second(clock):
@@ -420,3 +476,34 @@ def test_an_index_that_is_none_is_tritons_error():
     triton.answers["/v2/repository/index"] = Answer(200, b'[{"nom":"a"}]')
     with pytest.raises(TritonError):
         Catalog(triton).ensure()
+
+
+# deadlines
+
+
+def _slow(*models):
+    class Slow(Triton):
+        def request(self, *args, **kwargs):
+            gevent.sleep(0.2)
+            return super().request(*args, **kwargs)
+
+    return Slow(*models)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda catalog, deadline: catalog.ensure(deadline),
+        lambda catalog, deadline: catalog.find("a", deadline=deadline),
+        lambda catalog, deadline: catalog.changed(A, deadline=deadline),
+    ],
+    ids=["ensure", "find", "changed"],
+)
+def test_nobody_waits_longer_than_its_deadline(ask):
+    catalog = Catalog(_slow(A))
+    began = time.monotonic()
+    with pytest.raises(DeadlineError):
+        ask(catalog, Deadline.after(0.05))
+    assert time.monotonic() - began < 0.2
+    catalog.ensure()  # the reading went on
+    assert catalog.models == {"a": A}
