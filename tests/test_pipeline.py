@@ -323,6 +323,25 @@ def test_refused_items_are_preprocessed_again_for_a_model_that_changed():
     assert len(calls) == 2
 
 
+def test_an_item_is_postprocessed_for_the_model_that_scored_it():
+    single = make_model("double", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
+    wider = make_model("double", inputs=["x FP32 [2]"], outputs=["y FP32 [2]"])
+
+    def infer(model, inputs):
+        if len(harness.triton.inferences) == 2:
+            harness.triton.models["double"] = wider
+            raise ValueError
+        return {"y": inputs["x"] * 2}
+
+    plugin = _plugin(
+        preprocess=lambda item, model: {"x": np.full(model.inputs[0].shape, item.data[0])},
+        postprocess=lambda outputs, model: [*outputs["y"].shape, *model.outputs[0].shape],
+    )
+    harness = _harness(plugin, models=[single], infer=infer)
+    outcome = harness.score(make_request([1.0], [2.0]))
+    assert sorted(one.body for one in outcome.scored) == [b"[1,1]", b"[2,2]"]
+
+
 def test_refused_items_of_a_model_that_did_not_change_stay_refused():
     harness = _harness()
     outcome = harness.score(make_request([-1.0]))
@@ -475,3 +494,30 @@ def test_an_inference_that_is_too_slow_is_its_items_error():
     outcome = _harness(infer=infer).score(make_request([1.0]))
     assert _errors(outcome) == [DeadlineError]
     assert outcome.scored[0].error.stage == "infer"
+
+
+@pytest.mark.parametrize(("length", "is_quick"), [(10, True), (100_000, False)])
+def test_long_texts_that_come_back_are_not_for_quick_hooks(length, is_quick):
+    class Runtime(InlineRuntime):
+        threaded = ()
+
+        def run_hooks(self, function, work, deadline):
+            self.threaded += tuple(call.hook for _, call in work)
+            return super().run_hooks(function, work, deadline)
+
+    class Quick:
+        @hookimpl(quick_below=4096)
+        def postprocess(self, outputs):
+            return len(outputs["y"][0])
+
+    model = make_model(inputs=["x FP32 [1]"], outputs=["y BYTES [1]"])
+    runtime = Runtime()
+    harness = Harness(
+        Quick(),
+        models=[model],
+        infer=lambda model, inputs: {"y": np.array([b"x" * length], object)},
+        runtime=runtime,
+    )
+    [one] = harness.score(make_request([1.0])).scored
+    assert one.body == str(length).encode()
+    assert ("postprocess" in runtime.threaded) is not is_quick

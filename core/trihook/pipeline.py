@@ -27,6 +27,7 @@ from trihook.plugins import CORE
 from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher, Result
 from trihook.triton.catalog import Catalog
+from trihook.triton.dtypes import size_of
 from trihook.triton.inputs import Inputs
 from trihook.types import Model, ModelRef, ScoringRequest
 
@@ -84,20 +85,19 @@ class _Run:
 
     def _score(self) -> Outcome:
         self._begin("select_model")
-        self.runtime.run_network(self.catalog.ensure)
+        self.runtime.run_network(lambda: self.catalog.ensure(self.deadline))
         ref, plugin = self._select()
         model = self._find(ref, plugin)
         scored = [Scored(item) for item in self.request.items]
         self._pass(scored, model, ref)
-        refused = [one for one in scored if isinstance(one.error, TritonError)]
-        if refused:
-            model = self._pass_again(refused, model, ref)
-        self._begin("postprocess")
         passed = [one for one in scored if one.error is None]
-        size = sum([array.nbytes for one in passed for array in one.outputs.values()])
-        self._on_each("postprocess", postprocess, passed, model, size)
+        refused = [one for one in scored if isinstance(one.error, TritonError)]
+        latest = self._pass_again(refused, model, ref) if refused else model
+        self._begin("postprocess")
+        self._reply(passed, model)
+        self._reply([one for one in refused if one.error is None], latest)
         self._begin("")
-        return Outcome(model, ref, plugin, tuple(scored), self.seconds)
+        return Outcome(latest, ref, plugin, tuple(scored), self.seconds)
 
     def _begin(self, stage: str) -> None:
         """End the stage that the request is at, and begin another."""
@@ -132,7 +132,9 @@ class _Run:
         )
 
     def _find(self, ref: ModelRef, plugin: str) -> Model:
-        model = self.runtime.run_network(lambda: self.catalog.find(ref.name, ref.version))
+        model = self.runtime.run_network(
+            lambda: self.catalog.find(ref.name, ref.version, self.deadline)
+        )
         if model is not None:
             return model
         what = f"model {ref.name!r}" + (f" at version {ref.version!r}" if ref.version else "")
@@ -165,7 +167,9 @@ class _Run:
         """Take refused items once more if the model is not what it was when they were fitted."""
         try:
             now = self.runtime.run_network(
-                lambda: self.catalog.changed(model, pinned=bool(ref.version))
+                lambda: self.catalog.changed(
+                    model, pinned=bool(ref.version), deadline=self.deadline
+                )
             )
         except ScoringError:
             return model  # the others have their outputs, and these their error
@@ -175,6 +179,13 @@ class _Run:
             one.error = one.inputs = None
         self._pass(refused, now, ref)
         return now
+
+    def _reply(self, scored: Sequence[Scored], model: Model) -> None:
+        """Take items that ``model`` scored to their replies."""
+        if not scored:
+            return
+        size = sum([size_of(array) for one in scored for array in one.outputs.values()])
+        self._on_each("postprocess", postprocess, scored, model, size)
 
     def _infer(self, inputs: Sequence[Inputs], model: Model, ref: ModelRef) -> list[Result]:
         return self.runtime.run_network(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from trihook import MisfitError
-from trihook.triton.dtypes import DTYPES, cast, round_bf16
+from trihook.triton.dtypes import DTYPES, cast, round_bf16, size_of
 
 INTEGERS = [name for name in DTYPES if "INT" in name]
 FLOATS = ["FP16", "FP32", "FP64", "BF16"]
@@ -240,3 +240,18 @@ def test_bytes_are_kept_to_the_last(values):
 def test_what_is_no_number_is_no_number(datatype, array):
     with pytest.raises(MisfitError, match=f"cannot be cast to {datatype}"):
         cast(array, datatype)
+
+
+# sizes
+
+
+@pytest.mark.parametrize(
+    ("array", "size"),
+    [
+        (np.zeros((2, 3), np.float32), 24),
+        (np.array([[b"four", b""], [b"x", bytes(1000)]], object), 1005),
+        (np.empty(0, object), 0),
+    ],
+)
+def test_a_size_is_that_of_the_values(array, size):
+    assert size_of(array) == size

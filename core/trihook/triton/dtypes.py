@@ -58,6 +58,11 @@ def cast(array: Array, datatype: str) -> Array:
     return rounded
 
 
+def size_of(array: Array) -> int:
+    """Return how many bytes the values of a tensor have; texts without their lengths."""
+    return sum(map(len, array.ravel())) if array.dtype == object else array.nbytes
+
+
 def round_bf16(array: Array) -> Array:
     """Round a float32 array to the nearest values that bfloat16 has, ties to even.
 
