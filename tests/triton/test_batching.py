@@ -34,7 +34,10 @@ def _model(max_batch_size=LIMIT, **declared):
 
 
 def _refusal():
-    error = TritonError("Triton refused an inference")
+    return _caused_by_triton(TritonError("Triton refused an inference"))
+
+
+def _caused_by_triton(error):
     error.__cause__ = TritonRefusalError(400, "because")
     return error
 
@@ -477,6 +480,7 @@ def test_other_batches_are_not_run_again():
         lambda: TritonUnavailableError("gone"),
         lambda: DeadlineError("too slow"),
         lambda: TritonError("Triton's answer is nonsense"),
+        lambda: _caused_by_triton(TritonUnavailableError("overloaded")),
     ],
 )
 def test_what_is_no_refusal_is_not_sent_again(error):
@@ -491,6 +495,27 @@ def test_an_item_with_a_failed_piece_has_failed():
     results = _submit(fake, [_item(np.arange(10)[:, None], model), _item([[11]], model)], model)
     assert isinstance(results[0], TritonError)
     assert results[1]["y"].tolist() == [[22]]
+
+
+def test_a_split_item_shares_no_inference_with_longer_ones():
+    model, fake = _model(max_batch_size=2), Fake()
+    long = _item([9, 9, 9, 9], model, padding={"x": 0})
+    split = _item([[1, 1], [2, 2], [3, 3]], model, padding={"x": 0})
+    results = _submit(fake, [split, long], model)
+    assert [result["y"].tolist() for result in results] == [[[2, 2], [4, 4], [6, 6]], [18] * 4]
+
+
+def test_parts_that_come_back_unlike_fail_their_item_alone():
+    class Unlike(Fake):
+        def infer(self, model, tensors, **options):
+            outputs, version = super().infer(model, tensors, **options)
+            return {**outputs, "y": outputs["y"][:, : len(self.calls)]}, version
+
+    model = _model(max_batch_size=1)
+    split, whole = _item([[1, 1], [2, 2]], model), _item([[3, 3]], model)
+    bad, good = _submit(Unlike(), [split, whole], model, concurrency=1)
+    assert isinstance(bad, TritonError)
+    assert good["y"].tolist() == [[6, 6]]
 
 
 def test_what_is_no_scoring_error_is_raised():

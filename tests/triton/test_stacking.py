@@ -83,6 +83,13 @@ def test_only_lengths_that_the_model_leaves_open_may_be_padded():
     assert likeness(item(1, x=0), MODEL) != likeness(item(5, x=1), MODEL)
 
 
+def test_the_parts_of_an_item_are_padded_by_nobody():
+    x, n = np.zeros((3, 2), "i8"), np.zeros((3, 2), "f4")
+    item = build_inputs(Inference({"x": x, "n": n}, padding={"x": 0}), MODEL)
+    assert {bool(part.inputs.padding) for part in cut(item, 3)} == {True}
+    assert {bool(part.inputs.padding) for part in cut(item, 2)} == {False}
+
+
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), st.integers(0, 4)), min_size=1))
 def test_padding_adds_and_changes_nothing(shapes):
     arrays = [np.arange(np.prod(shape)).reshape(shape) for shape in shapes]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from trihook.deadline import Deadline
-from trihook.errors import OverloadedError, ScoringError
+from trihook.errors import OverloadedError, ScoringError, TritonError
 from trihook.triton.busy_polling import BusyPolling
 from trihook.triton.client import TritonClient, TritonRefusalError
 from trihook.triton.dtypes import Array
@@ -107,7 +107,10 @@ class Batcher:
         try:
             shares = self._infer(model, version, batch)
         except ScoringError as exc:
-            if len(batch) == 1 or not isinstance(exc.__cause__, TritonRefusalError):
+            is_refused = isinstance(exc, TritonError) and isinstance(
+                exc.__cause__, TritonRefusalError
+            )
+            if len(batch) == 1 or not is_refused:
                 for queued in batch:
                     queued.submission.settle(queued.place, exc)
             else:
@@ -167,4 +170,11 @@ def _collect(
 
 def _join(item: Inputs, shares: Sequence[Result]) -> Result:
     error = next((share for share in shares if isinstance(share, ScoringError)), None)
-    return error or join(item, [share for share in shares if isinstance(share, dict)])
+    if error is not None:
+        return error
+    try:
+        return join(item, [share for share in shares if isinstance(share, dict)])
+    except ValueError as exc:
+        error = TritonError("Triton's outputs for the parts of an item are not of one shape")
+        error.__cause__ = exc
+        return error

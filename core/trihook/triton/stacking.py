@@ -7,7 +7,7 @@ parts' arrays, which the wire format writes one after the other.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -35,10 +35,15 @@ class Part:
 
 
 def cut(item: Inputs, limit: int) -> Iterator[Part]:
-    """Yield the parts of an item, at most ``limit`` rows each; one part where it has no rows."""
+    """Yield the parts of an item, at most ``limit`` rows each; one part where it has no rows.
+
+    Of several parts none is padded: their outputs belong together, and must be of one length.
+    """
     if not limit:
         yield Part(item)
         return
+    if item.rows > limit and item.padding:
+        item = replace(item, padding={})
     for start in range(0, item.rows, limit):
         yield Part(item, start, min(start + limit, item.rows))
 
