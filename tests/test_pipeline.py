@@ -11,6 +11,7 @@ from trihook import (
     DeadlineError,
     HookError,
     HookResultError,
+    Inference,
     Item,
     ModelRef,
     PayloadError,
@@ -149,6 +150,24 @@ def test_a_model_that_is_not_loaded_is_the_callers_error(sent, what):
 def test_a_plugins_choice_that_is_not_loaded_is_the_plugins_error():
     with pytest.raises(HookResultError, match="'Plugin' chose model 'none', which is not loaded"):
         _harness(_plugin(select_model=lambda: "none")).score(make_request([1.0]))
+
+
+@pytest.mark.parametrize(
+    "inference",
+    [
+        Inference({"x": [1.0]}, padding={"y": 0}),
+        Inference({"x": [1.0]}, outputs=("y",)),
+        type("Odd", (dict,), {"__iter__": lambda self: 1 / 0})({"x": [1.0]}),
+    ],
+    ids=["padding", "outputs", "odd mapping"],
+)
+def test_what_a_plugin_returns_for_one_item_is_that_items_matter(inference):
+    odd = _plugin(preprocess=lambda item: inference if item.data == "odd" else {"x": item.data})
+    outcome = _harness(odd).score(make_request("odd", [1.0]))
+    first, second = outcome.scored
+    assert second.body == b'{"outputs":{"y":[2.0]}}'
+    assert isinstance(first.error, HookResultError)
+    assert first.error.plugin == "Plugin"
 
 
 def test_a_plugin_that_fails_to_choose_fails_the_request():

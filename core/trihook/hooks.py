@@ -50,10 +50,14 @@ class Hooks:
     ) -> ModelRef | None:
         """Ask which model scores the request; None if no plugin, nor the core, can tell."""
         answer = self._ask(call, None, {"request": request, "models": models})
-        if answer is None or isinstance(answer, ModelRef):
-            return answer
         if isinstance(answer, str):
             return ModelRef(answer)
+        if isinstance(answer, ModelRef) and all(
+            isinstance(text, str) for text in (answer.name, answer.version, answer.reason)
+        ):
+            return answer
+        if answer is None:
+            return None
         raise _bad_answer(call, answer, "a model's name or a ModelRef")
 
     def preprocess(

@@ -37,6 +37,10 @@ def preprocess(
         if call.answered == CORE:  # whose tensors are the caller's
             raise PayloadError(str(exc), plugin=CORE) from exc
         raise HookResultError(f"plugin {call.answered!r}: {exc}", plugin=call.answered) from exc
+    except Exception as exc:  # objects of a plugin's own may raise whatever they like
+        raise HookResultError(
+            f"plugin {call.answered!r} returned tensors that cannot be read", plugin=call.answered
+        ) from exc
 
 
 def postprocess(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from trihook import MisfitError
-from trihook.triton.dtypes import DTYPES, cast, round_bf16, size_of
+from trihook.triton.dtypes import BF16, DTYPES, cast, round_bf16, size_of
 
 INTEGERS = [name for name in DTYPES if "INT" in name]
 FLOATS = ["FP16", "FP32", "FP64", "BF16"]
@@ -240,6 +240,12 @@ def test_bytes_are_kept_to_the_last(values):
 def test_what_is_no_number_is_no_number(datatype, array):
     with pytest.raises(MisfitError, match=f"cannot be cast to {datatype}"):
         cast(array, datatype)
+
+
+@pytest.mark.parametrize("datatype", ["BF16", "FP16", "FP32", "FP64"])
+def test_an_array_of_bfloat16_is_one_of_floats(datatype):
+    came = np.array([1.5, -2.0, np.inf], BF16)
+    assert cast(came, datatype).tolist() == [1.5, -2.0, np.inf]
 
 
 # sizes

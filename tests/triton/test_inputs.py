@@ -270,6 +270,73 @@ def test_the_outputs_asked_for_are_kept():
     assert build_inputs(Inference({"x": [1, 2, 3]}, wanted), FLAT).outputs == wanted
 
 
+def test_outputs_may_come_in_any_sequence_with_any_whole_count():
+    wanted = [RequestedOutput("y"), RequestedOutput("z", np.int64(3))]
+    outputs = build_inputs(Inference({"x": [1, 2, 3]}, wanted), FLAT).outputs
+    assert outputs == (RequestedOutput("y"), RequestedOutput("z", 3))
+    assert type(outputs[1].class_count) is int
+
+
+@pytest.mark.parametrize(
+    ("outputs", "problem"),
+    [
+        ("y", "outputs must be several, got str"),
+        (None, "outputs must be several, got NoneType"),
+        (("y",), "an output must be a RequestedOutput, got str"),
+        ((RequestedOutput("y", 0.5),), "class_count of output 'y' must be a whole number"),
+        ((RequestedOutput("y", -1),), "class_count of output 'y' must be a whole number"),
+        ((RequestedOutput(None),), "declares no output None"),
+    ],
+)
+def test_what_are_no_outputs_is_refused(outputs, problem):
+    assert problem in _refusal({"x": [1, 2, 3]}, FLAT, outputs)
+
+
+RAGGED = make_model(
+    inputs=[
+        "ids INT64 [?]",
+        TensorSpec("words", "BYTES", (-1,), optional=True),
+        TensorSpec("mask", "INT64", (-1,), optional=True),
+    ],
+    outputs=["y FP32 [1]"],
+    max_batch_size=8,
+)
+
+
+def test_padding_is_of_the_datatype_of_its_input_and_only_of_those_given():
+    given = {"ids": [1, 2], "words": ["a", "b"]}
+    padding = {"ids": np.int32(7), "words": "", "mask": 0}
+    read = build_inputs(Inference(given, padding=padding), RAGGED).padding
+    assert read == {"ids": 7, "words": b""}
+    assert type(read["ids"]) is int
+
+
+@pytest.mark.parametrize(
+    ("padding", "problem"),
+    [
+        ({"idz": 0}, "padding is given for 'idz', which is no input"),
+        ({"ids": "x"}, "input ids INT64 [?] does not take its padding: text data"),
+        ({"ids": 0.5}, "input ids INT64 [?] does not take its padding: float64 data"),
+        ({"ids": [0]}, "padding of input ids INT64 [?] must be a single value"),
+        (0, "padding must be a mapping of inputs, got int"),
+    ],
+)
+def test_padding_that_does_not_fit_is_refused(padding, problem):
+    with pytest.raises(MisfitError) as caught:
+        build_inputs(Inference({"ids": [1]}, padding=padding), RAGGED)
+    assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "value", [[True, 2, 3], [1.5, False, 0], (1, 2, np.True_), [[1, 2], [True, 4]]]
+)
+@pytest.mark.parametrize("datatype", ["INT64", "FP32"])
+def test_booleans_among_numbers_are_no_numbers(datatype, value):
+    shape = (2, 2) if isinstance(value[0], list) else (3,)
+    with pytest.raises(MisfitError, match="there are booleans among its numbers"):
+        fit(value, _spec(datatype, *shape))
+
+
 def test_tensors_are_in_the_order_that_the_model_declares():
     inputs = build_inputs(Inference({"o": "t", "n": 1, "x": [1, 2, 3]}), BATCHED)
     assert list(inputs.tensors) == ["x", "n", "o"]

@@ -22,7 +22,7 @@ CONFIG = {
         {"name": "o", "optional": True, "format": "FORMAT_NONE"},
         {"name": "x", "optional": False, "format": "FORMAT_NCHW"},
     ],
-    "instance_group": [{"count": 2}, {"count": 3}],
+    "instance_group": [{"count": 3}, {"count": 2, "gpus": [0, 1]}],
     "dynamic_batching": {},
     "parameters": {"size": {"string_value": "224"}, "mode": {"string_value": "crop"}},
 }
@@ -41,7 +41,7 @@ def test_a_batched_model_is_read():
         platform="onnxruntime_onnx",
         versions=("1", "2", "10"),
         dynamic_batching=True,
-        instances=5,
+        instances=7,
         options={"size": 128, "mode": "crop"},
     )
 

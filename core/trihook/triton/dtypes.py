@@ -76,6 +76,8 @@ def round_bf16(array: Array) -> Array:
 
 
 def _cast_number(array: Array, dtype: np.dtype[Any], datatype: str) -> Array:
+    if array.dtype == BF16:
+        array = array.astype(np.float32)  # numpy itself sees no number in it
     came, wanted = array.dtype.kind, dtype.kind
     if array.size == 0 and came == "f" and array.dtype == np.float64:
         return array.astype(dtype)  # numpy's dtype for an empty list says nothing

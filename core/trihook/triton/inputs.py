@@ -5,8 +5,11 @@ Pure: arrays in, arrays out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +17,8 @@ from numpy.typing import ArrayLike
 from trihook.errors import MisfitError
 from trihook.triton.dtypes import DTYPES, Array, cast
 from trihook.types import Inference, Model, RequestedOutput, Scalar, TensorSpec
+
+_BOOLEANS = frozenset({bool, np.bool_})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,20 +38,25 @@ class Inputs:
 
 
 def build_inputs(inference: Inference, model: Model) -> Inputs:
-    """Fit all inputs of one item, and check the outputs that it asks for.
+    """Fit all inputs of one item and their padding, and check the outputs that it asks for.
 
     Raises :class:`MisfitError` for an input or output that the model does not declare, an input
-    that is missing, an array that does not fit, or inputs that disagree on the batch dimension.
+    that is missing, an array or padding that does not fit, what is no :class:`RequestedOutput`,
+    or inputs that disagree on the batch dimension.
     """
     _check_names(inference, model)
+    outputs, padding = _read_outputs(inference.outputs, model), _read_padding(inference, model)
     fitted = {
         spec.name: fit(inference.inputs[spec.name], spec, batched=model.max_batch_size > 0)
         for spec in model.inputs
         if spec.name in inference.inputs
     }
     if not model.max_batch_size:
-        return Inputs(fitted, outputs=inference.outputs, padding=inference.padding)
-    return _add_batch_dimension(fitted, inference, model)
+        return Inputs(fitted, outputs=outputs, padding=padding)
+    rows = _count_rows(fitted, model)
+    if not rows:
+        fitted = {name: array[np.newaxis] for name, array in fitted.items()}
+    return Inputs(fitted, rows or 1, not rows, outputs, padding)
 
 
 def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
@@ -82,9 +92,19 @@ def _to_array(value: ArrayLike, spec: TensorSpec) -> Array:
         is_list = isinstance(value, list | tuple)
         came = "the lists in it are not of one length" if is_list else type(value).__name__
         raise MisfitError(came) from exc
+    if array.dtype.kind in "iuf" and isinstance(value, list | tuple):
+        _check_kinds(value, array.ndim)
     if spec.datatype == "UINT64" and array.dtype == np.float64:
         return _reread_integers(value, array)
     return array
+
+
+def _check_kinds(value: Iterable[Any], depth: int) -> None:
+    """Refuse booleans among numbers, which numpy makes numbers of."""
+    for _ in range(depth - 1):
+        value = chain.from_iterable(value)
+    if not _BOOLEANS.isdisjoint(map(type, value)):
+        raise MisfitError("there are booleans among its numbers")
 
 
 def _reread_integers(value: ArrayLike, array: Array) -> Array:
@@ -112,26 +132,69 @@ def _check_names(inference: Inference, model: Model) -> None:
     for spec in model.inputs:
         if not spec.optional and spec.name not in inference.inputs:
             raise MisfitError(f"input {spec} is missing")
-    for wanted in inference.outputs:
-        if model.output(wanted.name) is None:
-            raise MisfitError(
-                f"model {model.name!r} declares no output {wanted.name!r}; "
-                f"it declares {', '.join(spec.name for spec in model.outputs)}"
-            )
 
 
-def _add_batch_dimension(fitted: dict[str, Array], inference: Inference, model: Model) -> Inputs:
+def _read_outputs(outputs: Any, model: Model) -> tuple[RequestedOutput, ...]:
+    if type(outputs) is tuple and not outputs:
+        return ()
+    if not isinstance(outputs, Iterable) or isinstance(outputs, str):
+        raise MisfitError(f"outputs must be several, got {type(outputs).__name__}")
+    return tuple([_read_output(wanted, model) for wanted in outputs])
+
+
+def _read_output(wanted: Any, model: Model) -> RequestedOutput:
+    if not isinstance(wanted, RequestedOutput):
+        raise MisfitError(f"an output must be a RequestedOutput, got {type(wanted).__name__}")
+    if model.output(wanted.name) is None:
+        raise MisfitError(
+            f"model {model.name!r} declares no output {wanted.name!r}; "
+            f"it declares {', '.join(spec.name for spec in model.outputs)}"
+        )
+    try:
+        count = operator.index(wanted.class_count)
+    except TypeError:
+        count = -1
+    if count < 0:
+        raise MisfitError(f"class_count of output {wanted.name!r} must be a whole number from 0 up")
+    return RequestedOutput(wanted.name, count)
+
+
+def _read_padding(inference: Inference, model: Model) -> dict[str, Scalar]:
+    """Return the padding of the inputs that were given, in their datatypes."""
+    padding: Any = inference.padding
+    if not isinstance(padding, Mapping):
+        raise MisfitError(f"padding must be a mapping of inputs, got {type(padding).__name__}")
+    read: dict[str, Scalar] = {}
+    for name, value in padding.items():
+        spec = model.input(name)
+        if spec is None:
+            raise MisfitError(f"padding is given for {name!r}, which is no input")
+        if name in inference.inputs:
+            read[name] = _read_padding_value(value, spec)
+    return read
+
+
+def _read_padding_value(value: Any, spec: TensorSpec) -> Scalar:
+    try:
+        fitted = cast(_to_array(value, spec), spec.datatype)
+    except MisfitError as exc:
+        raise MisfitError(f"input {spec} does not take its padding: {exc}") from exc
+    if fitted.ndim:
+        raise MisfitError(f"padding of input {spec} must be a single value")
+    single: Scalar = fitted.item()
+    return single
+
+
+def _count_rows(fitted: Mapping[str, Array], model: Model) -> int:
+    """Return how many rows the tensors of a batch have, 0 where they have no batch dimension."""
     declared = {spec.name: len(spec.shape) for spec in model.inputs}
     having = [name for name, array in fitted.items() if array.ndim > declared[name]]
-    if having and len(having) < len(fitted):
+    if not having:
+        return 0
+    if len(having) < len(fitted):
         lacking = [name for name in fitted if name not in having]
         raise MisfitError(
             f"{', '.join(having)} came with a batch dimension and {', '.join(lacking)} without"
-        )
-    if not having:
-        tensors = {name: array[np.newaxis] for name, array in fitted.items()}
-        return Inputs(
-            tensors, 1, squeeze=True, outputs=inference.outputs, padding=inference.padding
         )
     sizes = {name: array.shape[0] for name, array in fitted.items()}
     if len(set(sizes.values())) > 1:
@@ -140,7 +203,7 @@ def _add_batch_dimension(fitted: dict[str, Array], inference: Inference, model: 
     rows = next(iter(sizes.values()))
     if rows == 0:
         raise MisfitError("the batch dimension is empty")
-    return Inputs(fitted, rows=rows, outputs=inference.outputs, padding=inference.padding)
+    return rows
 
 
 def zeros(spec: TensorSpec) -> Array:

@@ -46,7 +46,7 @@ def _build(
         dynamic_batching="dynamic_batching" in config,
         stateful="sequence_batching" in config,
         decoupled=bool((config.get("model_transaction_policy") or {}).get("decoupled")),
-        instances=sum(int(g.get("count", 1)) for g in config.get("instance_group") or ()) or 1,
+        instances=sum(map(_count_instances, config.get("instance_group") or ())) or 1,
         options={**parameters, **options},
     )
 
@@ -62,6 +62,11 @@ def _tensor(entry: Mapping[str, Any], batched: bool, declared: Mapping[str, Any]
         optional=bool(declared.get("optional")),
         layout={"FORMAT_NCHW": "NCHW", "FORMAT_NHWC": "NHWC"}.get(declared.get("format", ""), ""),
     )
+
+
+def _count_instances(group: Mapping[str, Any]) -> int:
+    """Return how many instances a group has: so many on each GPU that it names, else in all."""
+    return int(group.get("count", 1)) * max(1, len(group.get("gpus") or ()))
 
 
 def _version_order(version: str) -> tuple[int, str]:
