@@ -54,7 +54,7 @@ class Connections:
 
     def __init__(self, url: str, size: int, timeout: float) -> None:
         parts = urlsplit(url)
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = _trusting_context() if parts.scheme == "https" else None
         self._host = parts.hostname or ""
         self._address = (self._host, parts.port or (443 if self._tls else 80))
         self._fields = f"Host: {parts.netloc}\r\n"
@@ -134,6 +134,17 @@ class Connections:
             connection.close()
             raise
         return connection
+
+
+def _trusting_context() -> ssl.SSLContext:
+    """Return a context that trusts whom the system trusts.
+
+    It is gevent's own class: ``create_default_context`` makes a standard one, whose sockets block
+    the hub, unless the process is patched.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return context
 
 
 def send(connection: Any, data: Buffer) -> None:
