@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -119,7 +120,11 @@ def test_no_two_have_one_region_at_a_time(memory):
     assert outer[0] is not inner[0]
 
 
-def test_a_region_is_used_again_also_after_what_failed(memory, registry):
+def test_a_region_whose_request_was_given_up_is_used_again_after_a_while(
+    memory, registry, monkeypatch
+):
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(shared_memory, "time", SimpleNamespace(monotonic=lambda: clock.now))
     _used(memory)
 
     def fail(region):
@@ -127,7 +132,18 @@ def test_a_region_is_used_again_also_after_what_failed(memory, registry):
 
     with pytest.raises(DeadlineError):
         memory.use(LARGE, fail)
-    assert [region.name for region in _used(memory)] == list(registry.mapped)
+    [given_up] = registry.mapped
+    assert _used(memory) == [None]
+    [other] = _used(memory)
+    assert list(registry.mapped) == [given_up, other.name]
+    clock.now += 301
+    used = set()
+    memory.use(LARGE, lambda region: used.update([region.name, *_names(memory)]) or OK)
+    assert used == {given_up, other.name}
+
+
+def _names(memory):
+    return [region.name for region in _used(memory)]
 
 
 def test_there_is_an_end_to_what_is_shared(memory, registry):

@@ -422,6 +422,17 @@ def test_numbers_are_written_to_a_region_and_texts_go_along():
         assert bytes(region.buffer[at : at + size]) == values.tobytes()
 
 
+def test_a_tensor_without_elements_has_no_place_in_a_region():
+    region = Region(1 << 20)
+    region.unlink()
+    model = make_model(inputs=["a FP32 [?]", "b FP32 [?, 4]"], outputs=["y FP32 [1]"])
+    tensors = {"a": [np.zeros(1 << 18, "f4")], "b": [np.zeros((0, 4), "f4")]}
+    header = orjson.loads(encode_request(tensors, model, (), "", region)[0][0])
+    a, b = header["inputs"]
+    assert a["parameters"]["shared_memory_byte_size"] == region.size
+    assert (b["shape"], b["parameters"]) == ([0, 4], {"binary_data_size": 0})
+
+
 def test_pieces_of_a_batch_lie_one_after_the_other_in_a_region():
     region = Region(1 << 20)
     region.unlink()

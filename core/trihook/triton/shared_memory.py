@@ -12,6 +12,7 @@ import mmap
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _PREFIX = "trihook-tensors"
 _WORTH = 128 * 1024  # bytes; fewer go through the socket about as quickly
 _SMALLEST = 1024 * 1024  # bytes; the sizes of regions are powers of two
 _ALTOGETHER = 64 * 1024 * 1024  # bytes
+_REST = 300.0  # seconds in which Triton has surely done with what nobody waits for any more
 _PAUSE = 60.0  # seconds until it is tried again after Triton or the machine had none
 
 Ask = Callable[[str, str, Any], Any]
@@ -83,6 +85,7 @@ class SharedMemory:
         self._ask = ask
         self._known: set[Region] = set()
         self._free: list[Region] = []
+        self._resting: deque[tuple[float, Region]] = deque()  # until when, and which
         self._is_making = False
         self._off_until = float("-inf")
 
@@ -90,16 +93,19 @@ class SharedMemory:
         """Ask Triton with a region of at least ``size`` bytes, or without one; return its answer.
 
         It is asked without where the tensors are too small for it to pay, where there is none to
-        be had, and once more where Triton does not know the region any more.
+        be had, and once more where Triton does not know the region any more. A request that came
+        to nothing may be Triton's yet, which then must not see the tensors of another one.
         """
         region = self._take(size) if size >= _WORTH else None
         if region is None:
             return ask(None)
         try:
             answer = ask(region)
-        finally:
-            if region in self._known:
-                self._free.append(region)
+        except BaseException:
+            self._resting.append((time.monotonic() + _REST, region))
+            raise
+        if region in self._known:
+            self._free.append(region)
         if answer.status == 200 or region.name.encode() not in answer.body:
             return answer
         self._forget()
@@ -116,13 +122,18 @@ class SharedMemory:
 
     def _take(self, size: int) -> Region | None:
         """Return a region that nobody else uses, or None and have one made for the next time."""
+        now = time.monotonic()
+        while self._resting and self._resting[0][0] <= now:
+            _, rested = self._resting.popleft()
+            if rested in self._known:
+                self._free.append(rested)
         for region in self._free:
             if region.size >= size:
                 self._free.remove(region)
                 return region
         size = max(_SMALLEST, 1 << (size - 1).bit_length())
         is_full = size + sum(region.size for region in self._known) > _ALTOGETHER
-        if not is_full and not self._is_making and time.monotonic() >= self._off_until:
+        if not is_full and not self._is_making and now >= self._off_until:
             self._is_making = True
             gevent.spawn(self._make, size)
         return None
@@ -130,6 +141,7 @@ class SharedMemory:
     def _forget(self) -> None:
         self._known.clear()
         self._free.clear()
+        self._resting.clear()
 
     def _make(self, size: int) -> None:
         """Make a region and let Triton know of it."""

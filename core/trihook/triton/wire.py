@@ -41,7 +41,8 @@ def encode_request(
 
     ``tensors`` are fitted: of the declared datatypes, with their batch dimension. The buffers
     are the arrays themselves wherever their memory is what goes over the wire. With a ``region``
-    of at least :func:`shareable_size` numbers are written there instead.
+    of at least :func:`shareable_size` numbers are written there instead, if there are any: Triton
+    takes no place for none, at the end of a region least of all.
     """
     entries = []
     buffers: list[Buffer] = [b""]
@@ -52,7 +53,7 @@ def encode_request(
             data = [_encode_array(piece, spec.datatype) for piece in _gather(pieces)]
             size = sum(map(len, data))
             parameters: dict[str, Any] = {"binary_data_size": size}
-            if region is not None and spec.datatype != "BYTES":
+            if region is not None and size and spec.datatype != "BYTES":
                 parameters = region.write(data, shared)
                 shared += size
             else:
