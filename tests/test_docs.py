@@ -111,6 +111,15 @@ def test_the_example_of_settings_is_valid():
     }
 
 
+def test_the_example_of_an_entry_script_is_what_its_command_writes(tmp_path, monkeypatch):
+    page = (DOCS / "entry-scripts.md").read_text()
+    [line] = re.findall(r"^\$ trihook (generate entry-script .*)$", page, re.MULTILINE)
+    [shown] = re.findall(r"```python\n(SETTINGS = .*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli, line.split()).exit_code == 0
+    assert shown in (tmp_path / "score.py").read_text()
+
+
 def test_every_public_name_is_documented():
     cells = [row[0] + row[1] for row in table(PLUGINS, "What `trihook` exports")]
     named = set(re.findall(r"`(\w+)`", " ".join(cells)))
