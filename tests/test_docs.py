@@ -15,13 +15,14 @@ import pytest
 import trihook
 from click.testing import CliRunner
 from documented import example
-from trihook import ConfigError, HookError, ScoringError, errors, hookimpl, hookspecs
+from trihook import ConfigError, HookError, Item, ScoringError, errors, hookimpl, hookspecs
 from trihook.cli.main import cli
 from trihook.config import ModelSettings, Settings, tomllib  # which is tomli before Python 3.11
 from trihook.hooks import HOOKS
 from trihook.host.app import create_app
 from trihook.host.statuses import status_of
 from trihook.marks import Marks
+from trihook.outcome import Outcome, Scored
 from trihook.testing import Harness, make_model, make_request
 
 ROOT = Path(__file__).parent.parent
@@ -91,6 +92,17 @@ def test_every_setting_of_how_a_model_is_fed_is_documented():
             assert not default.startswith("`")
         else:
             assert tomllib.loads(f"x = {default.strip('`')}")["x"] == getattr(own, name)
+
+
+def test_every_field_of_what_hooks_are_given_and_return_is_documented():
+    section = PLUGINS[PLUGINS.index("## Fields\n") : PLUGINS.index("## State\n")]
+    shown = re.findall(r"`(\w+)\.(\w+)`(?=[^|\n]*\|)", section)
+    values = [kind for kind in vars(trihook).values() if dataclasses.is_dataclass(kind)]
+    kinds = [*values, Outcome, Scored]
+    assert len(shown) == len(set(shown))
+    assert set(shown) == {
+        (k.__name__, field.name) for k in kinds for field in dataclasses.fields(k)
+    }
 
 
 def test_the_marks_of_a_hook_are_documented():
@@ -196,6 +208,24 @@ def test_the_example_plugin_takes_its_own_example_and_leaves_other_models_alone(
     assert plugin.example(VECTOR) is None
     assert plugin.preprocess(item, VECTOR) is None
     assert harness.reply({"text": ["tensors"]}) == {"outputs": {"score": [0.5]}}
+
+
+def test_the_example_of_a_model_is_one_that_the_example_plugin_takes(monkeypatch):
+    fake = types.SimpleNamespace(
+        get_input_tensor_by_name=lambda request, name: request[name],
+        Tensor=lambda name, array: (name, array),
+        InferenceResponse=dict,
+    )
+    monkeypatch.setitem(sys.modules, "triton_python_backend_utils", fake)
+    model = load("model").TritonPythonModel()
+    texts = types.SimpleNamespace(as_numpy=lambda: np.array([[b"so good"], [b""]], object))
+    [reply] = model.execute([{"text": texts}])
+    assert reply["score"].tolist() == [[7.0], [0.0]]
+    assert 'input { name: "text" data_type: TYPE_STRING dims: 1 }' in PLUGINS
+    mood = make_model("mood", inputs=["text BYTES [1]"], outputs=["score FP32 [1]"])
+    harness = Harness(load("module"), models=[mood], infer=lambda model, inputs: {"score": [7.0]})
+    shown = json.dumps(harness.reply(Item(b"so good", "text/plain")))
+    assert f"note.txt  mood/1  5.2  {shown}\n" in PLUGINS
 
 
 def test_the_example_distribution_names_the_example_plugin():
