@@ -292,6 +292,13 @@ def test_a_delay_ends():
     assert [len(x) for x in fake.calls] == [1]
 
 
+def test_a_delay_leaves_time_for_the_inference():
+    model, fake = _model(), Fake()
+    batcher = _batcher(fake, max_delay=10)
+    [result] = batcher.submit([_item([1], model)], model, deadline=Deadline.after(0.5))
+    assert result["y"].tolist() == [2]
+
+
 def test_a_large_submission_does_not_starve_a_small_one():
     model, fake = _model(), Fake(seconds=0.001)
     batcher, order = _batcher(fake, concurrency=1), []

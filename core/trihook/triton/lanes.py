@@ -127,7 +127,10 @@ class Lane:
         try:
             if self.limits.max_delay and not self._is_any_full():
                 self._full.clear()
-                self._full.wait(self.limits.max_delay)
+                left = own.deadline.left()
+                delay = self.limits.max_delay
+                # half of the time that is left is the inference's
+                self._full.wait(delay if left is None else min(delay, left / 2))
             else:
                 gevent.sleep(0)
         except BaseException:  # whoever has queued meanwhile still waits
