@@ -214,6 +214,17 @@ def test_a_refused_request_is_sent_again_after_what_the_host_asks(status, waits)
     assert len(server.requests) == 3
 
 
+def test_what_may_have_run_is_not_sent_again():
+    body = {"message": "the connection to Triton broke", "code": "triton_lost"}
+    with (
+        asking(answer(503, body), answer(200)) as (server, client),
+        pytest.raises(HostError) as caught,
+    ):
+        client.score_json(1)
+    assert caught.value.code == "triton_lost"
+    assert len(server.requests) == 1
+
+
 def test_nobody_is_waited_for_longer_than_five_seconds(waits):
     steps = (answer(503, Retry_After="3600"), answer(200))
     with asking(*steps) as (_, client):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _JSON = "application/json"
 _REFUSED = (429, 503)
+_MAY_HAVE_RUN = "triton_lost"  # a 503 of the host after which nothing is sent again
 _AZURE = 424  # what a managed endpoint makes of every status of the container's but 200
 
 
@@ -41,8 +42,8 @@ class ScoringClient:
     """Sends requests to a scoring URI over one connection that is kept alive; one thread's.
 
     ``key`` is sent as a bearer token. ``timeout`` is in seconds and holds for each wait on the
-    network. What was certainly not begun (there is no connection, or the host answers 503 or
-    429) is tried again up to ``retries`` times; nothing else is.
+    network. What was certainly not begun (there is no connection, or the answer is 503 or 429,
+    but for the host's ``triton_lost``) is tried again up to ``retries`` times; nothing else is.
 
     Raises ``ValueError`` for a URI that is none, and for a key that no header can carry.
     """
@@ -90,7 +91,7 @@ class ScoringClient:
                 time.sleep(0.2 * 2**attempt)
                 continue
             response, content = self._exchange(body, media_type)
-            if _status(response) not in _REFUSED or last:
+            if last or not _is_refused(response, content):
                 return _read_reply(response, content)
             time.sleep(_retry_after(response))
         raise AssertionError("the last attempt returns or raises")
@@ -152,6 +153,11 @@ def _is_readable(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _is_refused(response: http.client.HTTPResponse, content: bytes) -> bool:
+    """Tell whether the request was certainly not begun."""
+    return _status(response) in _REFUSED and _MAY_HAVE_RUN.encode() not in content
 
 
 def _status(response: http.client.HTTPResponse) -> int:

@@ -23,6 +23,7 @@
         ├── TritonError              Triton answered with an error of its own, or with nonsense
         ├── UnavailableError         nobody can answer now: try again later
         │   ├── TritonUnavailableError   Triton is unreachable or the model is not ready
+        │   │   └── TritonLostError          the connection broke; the inference may have run
         │   └── OverloadedError          the host has as much work as it accepts
         └── DeadlineError            Triton or a plugin was too slow
 
@@ -175,7 +176,10 @@ class TritonError(ScoringError):
 
 
 class UnavailableError(ScoringError):
-    """Nobody can answer now; the same request may succeed after ``retry_after`` seconds."""
+    """Nobody can answer now; the same request may succeed after ``retry_after`` seconds.
+
+    Nothing was begun, so it may be sent again, unless ``retry_after`` is 0.
+    """
 
     code = "unavailable"
     retry_after: ClassVar[int] = 1
@@ -185,6 +189,13 @@ class TritonUnavailableError(UnavailableError):
     """Triton is unreachable, or the model is not ready."""
 
     code = "triton_unavailable"
+
+
+class TritonLostError(TritonUnavailableError):
+    """The connection to Triton broke before the answer came: the inference may have run."""
+
+    code = "triton_lost"
+    retry_after: ClassVar[int] = 0
 
 
 class OverloadedError(UnavailableError):

@@ -15,6 +15,7 @@ from trihook import (
     PayloadError,
     Reply,
     ScoringError,
+    TritonLostError,
     TritonUnavailableError,
 )
 from trihook.host.answers import (
@@ -147,7 +148,10 @@ def test_who_is_to_come_back_is_told_when(error):
         assert (answer.status, answer.headers) == (503, (("Retry-After", "1"),))
 
 
-@pytest.mark.parametrize("error", [PayloadError("bad"), DeadlineError("late"), ScoringError("bug")])
+@pytest.mark.parametrize(
+    "error",
+    [PayloadError("bad"), DeadlineError("late"), ScoringError("bug"), TritonLostError("broke")],
+)
 def test_nobody_else_is(error):
     assert error_answer(error, "id").headers == ()
 

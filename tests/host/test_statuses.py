@@ -17,6 +17,7 @@ EXPECTED = {
     "TritonError": 502,
     "UnavailableError": 503,
     "TritonUnavailableError": 503,
+    "TritonLostError": 503,
     "OverloadedError": 503,
     "DeadlineError": 504,
 }

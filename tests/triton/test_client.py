@@ -12,7 +12,7 @@ import gevent
 import numpy as np
 import orjson
 import pytest
-from trihook import DeadlineError, TritonError, TritonUnavailableError
+from trihook import DeadlineError, TritonError, TritonLostError, TritonUnavailableError
 from trihook.deadline import Deadline
 from trihook.testing import make_model
 from trihook.triton.client import TritonClient, TritonRefusalError, model_path
@@ -222,8 +222,8 @@ def test_a_name_that_nobody_has_is_unavailable():
 
 
 WRONG = {
-    "reset": (reset, TritonUnavailableError),
-    "eof": (answer_and_close(), TritonUnavailableError),
+    "reset": (reset, TritonLostError),
+    "eof": (answer_and_close(), TritonLostError),
     "eof in the header": (answer_and_close(b"HTTP/1.1 200 OK\r\nContent-"), TritonError),
     "eof in the body": (answer_and_close(_http(b"abc")[:-1]), TritonError),
     "eof in a chunk": (

@@ -81,7 +81,7 @@ def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _retry_after(error: ScoringError) -> tuple[tuple[str, str], ...]:
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError) and error.retry_after:
         return (("Retry-After", str(error.retry_after)),)
     return ()
 

@@ -18,8 +18,14 @@ import gevent
 import orjson
 
 from trihook.deadline import Deadline
-from trihook.errors import DeadlineError, TritonError, TritonUnavailableError
-from trihook.triton.connections import HEADER_LENGTH, Answer, Buffer, Connections
+from trihook.errors import DeadlineError, TritonError, TritonLostError, TritonUnavailableError
+from trihook.triton.connections import (
+    HEADER_LENGTH,
+    Answer,
+    Buffer,
+    Connections,
+    LostConnectionError,
+)
 from trihook.triton.dtypes import Array
 from trihook.triton.shared_memory import Region, SharedMemory
 from trihook.triton.stacking import Pieces
@@ -159,6 +165,8 @@ class TritonClient:
             if fired is not timer:
                 raise
             raise DeadlineError("Triton did not answer in time") from fired
+        except LostConnectionError as exc:
+            raise TritonLostError("the connection to Triton broke before its answer came") from exc
         except ssl.SSLError as exc:
             raise TritonUnavailableError("no secure connection to Triton could be made") from exc
         except OSError as exc:

@@ -46,6 +46,10 @@ class BrokenAnswerError(ValueError):
     """What came is no answer of HTTP, not all of one, or more than one."""
 
 
+class LostConnectionError(OSError):
+    """The connection broke once a request had been sent: it may have been carried out."""
+
+
 class Connections:
     """At most ``size`` connections to ``url``; who finds none free waits for its turn.
 
@@ -76,7 +80,8 @@ class Connections:
     ) -> Answer:
         """Send one request, its body in buffers, and read its whole answer.
 
-        Raises ``OSError``, and :class:`BrokenAnswerError` or another ``ValueError``; whatever is
+        Raises ``OSError``, which is a :class:`LostConnectionError` once all of the request has been
+        sent, and :class:`BrokenAnswerError` or another ``ValueError``; whatever is
         raised, all idle connections are given up with this one, for they are as stale.
         """
         length = sum(map(len, body))
@@ -90,7 +95,7 @@ class Connections:
             try:
                 for buffer in message:
                     send(connection, buffer)
-                answer, is_kept = _read(connection, method)
+                answer, is_kept = _read_answer(connection, method)
             except BaseException:
                 connection.close()
                 self.close()
@@ -152,6 +157,13 @@ def send(connection: Any, data: Buffer) -> None:
     sent = connection.send(data)
     if sent < len(data):
         connection.sendall(memoryview(data)[sent:])
+
+
+def _read_answer(connection: Any, method: str) -> tuple[Answer, bool]:
+    try:
+        return _read(connection, method)
+    except OSError as exc:
+        raise LostConnectionError from exc
 
 
 def _read(connection: Any, method: str) -> tuple[Answer, bool]:
