@@ -170,6 +170,15 @@ def test_what_a_plugin_returns_for_one_item_is_that_items_matter(inference):
     assert first.error.plugin == "Plugin"
 
 
+def test_parameters_of_a_plugin_reach_triton():
+    plugin = _plugin(
+        preprocess=lambda item: Inference({"x": item.data}, parameters={"priority": 2})
+    )
+    harness = _harness(plugin)
+    harness.score(make_request([1.0]))
+    assert harness.triton.parameters == [{"priority": 2}]
+
+
 def test_a_plugin_that_fails_to_choose_fails_the_request():
     def fail():
         raise ZeroDivisionError

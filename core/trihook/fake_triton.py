@@ -33,7 +33,7 @@ class FakeTriton(TritonClient):
 
     What ``infer`` raises is a refusal by Triton; a :class:`trihook.ScoringError` is raised as
     it is. ``models`` may be changed, and ``reachable`` set to False. ``inferences`` are the
-    inputs of all inferences, in order.
+    inputs of all inferences, in order, and ``parameters`` what came with each.
     """
 
     def __init__(self, models: Iterable[Model], infer: Infer) -> None:
@@ -41,6 +41,7 @@ class FakeTriton(TritonClient):
         self.models = {model.name: model for model in models}
         self.reachable = True
         self.inferences: list[dict[str, Array]] = []
+        self.parameters: list[dict[str, Any]] = []
         self._infer = infer
 
     def request(
@@ -83,6 +84,8 @@ class FakeTriton(TritonClient):
         asked = orjson.loads(body[:length])
         inputs = _decode_inputs(asked["inputs"], memoryview(body)[length:])
         self.inferences.append(inputs)
+        given = asked.get("parameters", {}).items()
+        self.parameters.append({k: v for k, v in given if k != "binary_data_output"})
         try:
             outputs = self._infer(model, inputs)
         except ScoringError:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Option: TypeAlias = "bool | int | float | str | list[Option] | dict[str, Option]"
 Scalar: TypeAlias = "bool | int | float | str | bytes"
+Parameter: TypeAlias = "bool | int | float | str"
 Tensors: TypeAlias = "Mapping[str, ArrayLike]"
 Outputs: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
@@ -149,12 +150,15 @@ class Inference:
     No ``outputs`` means all of them, in full. ``padding`` gives, by input, the value with which
     the core may fill up an array at the ends of its dimensions of any length (-1), so that items
     of unlike lengths share an inference; the outputs then are as long as the longest item makes
-    them. Without it, only items of one shape do.
+    them. Without it, only items of one shape do. ``parameters`` go to Triton with the request,
+    such as ``priority``, the ``sequence_id``, ``sequence_start`` and ``sequence_end`` that a
+    sequence batcher asks for, or a model's own; only items with the same ones share an inference.
     """
 
     inputs: Tensors
     outputs: tuple[RequestedOutput, ...] = ()
     padding: Mapping[str, Scalar] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,8 +33,13 @@ from onnx_models import (
     started_model,
     sum_and_difference_model,
 )
-from trihook import LocalTritonError
+from trihook import Inference, LocalTritonError
 from trihook.local import LocalTriton, _supervisor
+from trihook.triton.batching import Batcher
+from trihook.triton.catalog import Catalog
+from trihook.triton.client import TritonClient
+from trihook.triton.inputs import build_inputs
+from trihook.triton.lanes import Limits
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 ONE_INSTANCE = "instance_group [{ count: 1 kind: KIND_CPU }]\n"
@@ -267,6 +272,19 @@ def test_a_sequence_batcher_sets_its_control_inputs(client: http.InferenceServer
     first = client.infer("sequence", inputs, sequence_id=5, sequence_start=True)
     last = client.infer("sequence", inputs, sequence_id=5, sequence_end=True)
     assert (first.as_numpy("y").item(), last.as_numpy("y").item()) == (107, 7)
+
+
+def test_an_item_may_say_which_sequence_it_belongs_to(triton: LocalTriton) -> None:
+    client = TritonClient(triton.url)
+    model = Catalog(client).find("sequence")
+    assert model is not None
+    items = [
+        build_inputs(Inference({"x": [7]}, parameters={"sequence_id": 6, **place}), model)
+        for place in ({"sequence_start": True}, {}, {"sequence_end": True})
+    ]
+    results = Batcher(client, lambda model: Limits(model.max_batch_size)).submit(items, model)
+    client.close()
+    assert [item["y"].item() for item in results if isinstance(item, dict)] == [107, 7, 7]
 
 
 def test_only_the_outputs_asked_for_are_returned(client: http.InferenceServerClient) -> None:

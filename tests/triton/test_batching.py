@@ -343,6 +343,18 @@ def test_what_is_padded_differently_goes_apart():
     assert [len(x) for x in fake.calls] == [1, 1, 1]
 
 
+def test_unlike_parameters_do_not_share_an_inference():
+    model, fake = _model(), Fake()
+    items = [_item([n], model, parameters={"priority": n % 2}) for n in range(4)]
+    _submit(fake, items, model)
+    sent = {
+        options["parameters"]["priority"]: x.ravel().tolist()
+        for x, options in zip(fake.calls, fake.options, strict=True)
+    }
+    assert sent == {0: [0, 2], 1: [1, 3]}
+    assert len(fake.calls) == 2
+
+
 def test_versions_do_not_share_an_inference():
     model, fake = _model(), Fake()
     batcher = _batcher(fake)

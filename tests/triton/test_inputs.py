@@ -337,6 +337,28 @@ def test_booleans_among_numbers_are_no_numbers(datatype, value):
         fit(value, _spec(datatype, *shape))
 
 
+def test_parameters_are_kept():
+    given = {"sequence_id": 7, "sequence_start": True, "mode": "fast", "weight": 0.5}
+    for model, inputs in ((FLAT, {"x": [1, 2, 3]}), (BATCHED, {"x": [1, 2, 3], "n": 1})):
+        assert build_inputs(Inference(inputs, parameters=given), model).parameters == given
+
+
+@pytest.mark.parametrize(
+    ("parameters", "problem"),
+    [
+        ({"binary_data_output": False}, "parameter 'binary_data_output' is not a plugin's to give"),
+        ({3: 1}, "parameter 3 is not a plugin's to give"),
+        ({"a": [1]}, "parameter 'a' must be true or false, a number or text, got list"),
+        ({"a": np.int64(1)}, "parameter 'a' must be true or false, a number or text, got int64"),
+        (None, "parameters must be a mapping, got NoneType"),
+    ],
+)
+def test_what_are_no_parameters_is_refused(parameters, problem):
+    with pytest.raises(MisfitError) as caught:
+        build_inputs(Inference({"x": [1, 2, 3]}, parameters=parameters), FLAT)
+    assert str(caught.value) == problem
+
+
 def test_tensors_are_in_the_order_that_the_model_declares():
     inputs = build_inputs(Inference({"o": "t", "n": 1, "x": [1, 2, 3]}), BATCHED)
     assert list(inputs.tensors) == ["x", "n", "o"]

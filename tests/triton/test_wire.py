@@ -422,6 +422,14 @@ def test_numbers_are_written_to_a_region_and_texts_go_along():
         assert bytes(region.buffer[at : at + size]) == values.tobytes()
 
 
+@pytest.mark.parametrize("outputs", [(), (RequestedOutput("y"),)])
+def test_parameters_go_along(outputs):
+    model = make_model(inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
+    tensors, given = {"x": [np.zeros(1, "f4")]}, {"sequence_id": 7, "sequence_end": True}
+    header = orjson.loads(encode_request(tensors, model, outputs, "", None, given)[0][0])
+    assert header["parameters"] == (given if outputs else {"binary_data_output": True, **given})
+
+
 def test_a_tensor_without_elements_has_no_place_in_a_region():
     region = Region(1 << 20)
     region.unlink()

@@ -129,6 +129,7 @@ class Batcher:
             stack(parts),
             version=version,
             outputs=parts[0].inputs.outputs,
+            parameters=parts[0].inputs.parameters,
             request_id=_name(batch),
             rows=sum(part.rows for part in parts),
             deadline=max((queued.submission.deadline for queued in batch), key=lambda d: d.at),

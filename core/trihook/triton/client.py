@@ -11,6 +11,7 @@ import ssl
 import struct
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ from trihook.triton.dtypes import Array
 from trihook.triton.shared_memory import Region, SharedMemory
 from trihook.triton.stacking import Pieces
 from trihook.triton.wire import decode_reply, encode_request, shareable_size
-from trihook.types import Model, RequestedOutput
+from trihook.types import Model, Parameter, RequestedOutput
 
 _LOG = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class TritonClient:
         *,
         version: str = "",
         outputs: Sequence[RequestedOutput] = (),
+        parameters: Mapping[str, Parameter] = MappingProxyType({}),
         request_id: str = "",
         rows: int = 0,
         deadline: Deadline | None = None,
@@ -121,7 +123,9 @@ class TritonClient:
         path = model_path(model.name, version) + _INFER
 
         def ask(region: Region | None) -> Answer:
-            body, header_length = encode_request(tensors, model, outputs, request_id, region)
+            body, header_length = encode_request(
+                tensors, model, outputs, request_id, region, parameters
+            )
             headers = {
                 "Content-Type": "application/octet-stream",
                 HEADER_LENGTH: str(header_length),

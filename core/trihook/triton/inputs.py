@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from trihook.errors import MisfitError
 from trihook.triton.dtypes import DTYPES, Array, cast
-from trihook.types import Inference, Model, RequestedOutput, Scalar, TensorSpec
+from trihook.types import Inference, Model, Parameter, RequestedOutput, Scalar, TensorSpec
 
+_OURS = frozenset({"binary_data_output"})  # parameters that the wire format needs
 _BOOLEANS = frozenset({bool, np.bool_})
 
 
@@ -27,7 +28,8 @@ class Inputs:
 
     Where the model has a batch dimension every tensor has it too, with ``rows`` rows, and
     ``squeeze`` says that the item came without it and wants its outputs so; else ``rows`` is 0.
-    ``padding`` are the values that fill up those inputs that may be made longer.
+    ``padding`` are the values that fill up those inputs that may be made longer, ``parameters``
+    those of the request to Triton.
     """
 
     tensors: Mapping[str, Array]
@@ -35,28 +37,30 @@ class Inputs:
     squeeze: bool = False
     outputs: tuple[RequestedOutput, ...] = ()
     padding: Mapping[str, Scalar] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
 
 def build_inputs(inference: Inference, model: Model) -> Inputs:
     """Fit all inputs of one item and their padding, and check the outputs that it asks for.
 
     Raises :class:`MisfitError` for an input or output that the model does not declare, an input
-    that is missing, an array or padding that does not fit, what is no :class:`RequestedOutput`,
-    or inputs that disagree on the batch dimension.
+    that is missing, an array or padding that does not fit, what is no :class:`RequestedOutput` or
+    parameter, or inputs that disagree on the batch dimension.
     """
     _check_names(inference, model)
     outputs, padding = _read_outputs(inference.outputs, model), _read_padding(inference, model)
+    parameters = _read_parameters(inference.parameters)
     fitted = {
         spec.name: fit(inference.inputs[spec.name], spec, batched=model.max_batch_size > 0)
         for spec in model.inputs
         if spec.name in inference.inputs
     }
     if not model.max_batch_size:
-        return Inputs(fitted, outputs=outputs, padding=padding)
+        return Inputs(fitted, outputs=outputs, padding=padding, parameters=parameters)
     rows = _count_rows(fitted, model)
     if not rows:
         fitted = {name: array[np.newaxis] for name, array in fitted.items()}
-    return Inputs(fitted, rows or 1, not rows, outputs, padding)
+    return Inputs(fitted, rows or 1, not rows, outputs, padding, parameters)
 
 
 def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
@@ -183,6 +187,20 @@ def _read_padding_value(value: Any, spec: TensorSpec) -> Scalar:
         raise MisfitError(f"padding of input {spec} must be a single value")
     single: Scalar = fitted.item()
     return single
+
+
+def _read_parameters(parameters: Any) -> dict[str, Parameter]:
+    if not isinstance(parameters, Mapping):
+        raise MisfitError(f"parameters must be a mapping, got {type(parameters).__name__}")
+    for name, value in parameters.items():
+        if not isinstance(name, str) or name in _OURS:
+            raise MisfitError(f"parameter {name!r} is not a plugin's to give")
+        if not isinstance(value, bool | int | float | str):
+            raise MisfitError(
+                f"parameter {name!r} must be true or false, a number or text, "
+                f"got {type(value).__name__}"
+            )
+    return dict(parameters)
 
 
 def _count_rows(fitted: Mapping[str, Array], model: Model) -> int:

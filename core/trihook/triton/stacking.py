@@ -49,14 +49,14 @@ def cut(item: Inputs, limit: int) -> Iterator[Part]:
 
 
 def likeness(item: Inputs, model: Model) -> Hashable:
-    """Return what two items must have in common to share a batch: shapes and wanted outputs.
+    """Return what two items must have in common to share a batch: shapes, outputs, parameters.
 
     The lengths that an item lets be padded do not count.
     """
     shapes = tuple(
         (name, _shape_of_likes(name, array, item, model)) for name, array in item.tensors.items()
     )
-    return shapes, item.outputs
+    return shapes, item.outputs, tuple(sorted(item.parameters.items()))
 
 
 def _shape_of_likes(name: str, array: Array, item: Inputs, model: Model) -> Hashable:

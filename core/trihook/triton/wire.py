@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from trihook.triton.connections import Buffer
 from trihook.triton.dtypes import BF16, DTYPES, Array, cast
 from trihook.triton.shared_memory import Region
 from trihook.triton.stacking import Pieces
-from trihook.types import Model, RequestedOutput
+from trihook.types import Model, Parameter, RequestedOutput
 
 _COPIED_BELOW = 16384  # bytes
 _LENGTH = struct.Struct("<I").pack
@@ -36,6 +37,7 @@ def encode_request(
     outputs: Sequence[RequestedOutput],
     request_id: str,
     region: Region | None = None,
+    parameters: Mapping[str, Parameter] = MappingProxyType({}),
 ) -> tuple[list[Buffer], int]:
     """Return the body of an inference in buffers, and the length of the first, its JSON header.
 
@@ -52,9 +54,9 @@ def encode_request(
             pieces = tensors[spec.name]
             data = [_encode_array(piece, spec.datatype) for piece in _gather(pieces)]
             size = sum(map(len, data))
-            parameters: dict[str, Any] = {"binary_data_size": size}
+            place: dict[str, Any] = {"binary_data_size": size}
             if region is not None and size and spec.datatype != "BYTES":
-                parameters = region.write(data, shared)
+                place = region.write(data, shared)
                 shared += size
             else:
                 buffers += data
@@ -63,7 +65,7 @@ def encode_request(
                     "name": spec.name,
                     "shape": _shape(pieces),
                     "datatype": spec.datatype,
-                    "parameters": parameters,
+                    "parameters": place,
                 }
             )
     header: dict[str, Any] = {"inputs": entries}
@@ -71,8 +73,10 @@ def encode_request(
         header["id"] = request_id
     if outputs:
         header["outputs"] = [_describe_output(output) for output in outputs]
+        if parameters:
+            header["parameters"] = dict(parameters)
     else:
-        header["parameters"] = {"binary_data_output": True}
+        header["parameters"] = {"binary_data_output": True, **parameters}
     buffers[0] = orjson.dumps(header)
     return buffers, len(buffers[0])
 
