@@ -204,6 +204,15 @@ def test_an_address_may_have_a_scheme(serve, prefix):
     client.close()
 
 
+@pytest.mark.parametrize(("path", "asked"), [("/", "/v2/x"), ("/triton/", "/triton/v2/x")])
+def test_an_address_may_have_a_path(serve, path, asked):
+    server, _ = serve(answer(_http(b"a")))
+    client = TritonClient(server.url + path)
+    client.request("GET", "/v2/x")
+    client.close()
+    assert server.requests == [f"GET {asked}"]
+
+
 # what goes wrong
 
 

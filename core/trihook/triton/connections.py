@@ -53,7 +53,8 @@ class LostConnectionError(OSError):
 class Connections:
     """At most ``size`` connections to ``url``; who finds none free waits for its turn.
 
-    ``timeout`` is for making a connection, in seconds.
+    A path in ``url`` stands before that of each request. ``timeout`` is for making a
+    connection, in seconds.
     """
 
     def __init__(self, url: str, size: int, timeout: float) -> None:
@@ -61,6 +62,7 @@ class Connections:
         self._tls = _trusting_context() if parts.scheme == "https" else None
         self._host = parts.hostname or ""
         self._address = (self._host, parts.port or (443 if self._tls else 80))
+        self._base = parts.path.rstrip("/")
         self._fields = f"Host: {parts.netloc}\r\n"
         self._timeout = timeout
         self._slots = Slots(size)
@@ -86,7 +88,8 @@ class Connections:
         """
         length = sum(map(len, body))
         fields = "".join([f"{name}: {value}\r\n" for name, value in (headers or {}).items()])
-        head = f"{method} {path} HTTP/1.1\r\n{self._fields}{fields}Content-Length: {length}\r\n\r\n"
+        line = f"{method} {self._base}{path} HTTP/1.1\r\n"
+        head = f"{line}{self._fields}{fields}Content-Length: {length}\r\n\r\n"
         message = [head.encode("latin-1"), *body]
         if length < _COPIED_BELOW:
             message = [b"".join(message)]
