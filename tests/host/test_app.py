@@ -373,7 +373,7 @@ def test_other_errors_say_no_time_to_come_back(client):
 
 def test_a_bug_of_our_own_is_500_and_told_to_the_log_only(monkeypatch, caplog):
     harness = _harness()
-    monkeypatch.setattr(harness.service.catalog, "ensure", lambda: 1 / 0)
+    monkeypatch.setattr(harness.service.catalog, "ensure", lambda *_: 1 / 0)
     answer = create_app(harness.service).test_client().post("/score", json=[1])
     assert _error(answer) == (500, "error", "request", "")
     assert answer.json["message"] == "an unexpected error occurred"

@@ -4,9 +4,11 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from servers import environment, free_port, running_host
+from servers import add_plugin, environment, free_port, running_host
 
 GOOD = """
 from trihook import hookimpl
@@ -126,3 +128,34 @@ def test_a_broken_plugin_can_be_skipped_and_readiness_says_so(triton, python, in
 
 def test_our_own_interpreter_does_not_see_what_the_tests_install():
     assert "trihook-mine" not in run(sys.executable, "plugins").stdout
+
+
+LOCKING = '''
+"""A plugin that counts under a lock, and logs, as any library may."""
+import logging
+import threading
+
+from trihook import hookimpl
+
+LOCK = threading.Lock()
+LOG = logging.getLogger(__name__)
+counts = {"items": 0}
+
+
+@hookimpl(tryfirst=True)
+def preprocess(item):
+    LOG.info("item %d", item.index)
+    for _ in range(5000):
+        with LOCK:
+            counts["items"] += 1
+    return {"x": item.data}
+'''
+
+
+def test_hooks_may_log_and_take_locks(triton, tmp_path):
+    add_plugin(tmp_path, "trihook-locking", "locking", LOCKING)
+    body = {"instances": [[float(n)] * 3 for n in range(4)]}
+    with running_host(triton.url, settings="timeout = 5", plugins=tmp_path) as host:
+        with ThreadPoolExecutor(4) as callers:
+            answers = list(callers.map(lambda _: host.post("/score/vector", body), range(200)))
+        assert Counter(answer.status for answer in answers) == {200: 200}

@@ -86,9 +86,9 @@ def settings_of_script(settings: Mapping[str, Any], environment: Mapping[str, st
 
 
 def _runtime(hook_threads: int) -> Runtime:
-    """Return the runtime for this process: where gevent has patched threads, greenlets'."""
+    """Return the runtime for this process: where gevent has patched sockets, greenlets'."""
     monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
+    if monkey is not None and monkey.is_module_patched("socket"):
         from trihook.host.greenlets import GeventRuntime  # noqa: PLC0415 - plain threads need none
 
         return GeventRuntime(hook_threads)

@@ -10,6 +10,8 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from gevent import monkey
+from gevent import socket as gevent_socket
 from gevent.pool import Pool
 from gunicorn import util
 from gunicorn.http.message import Request
@@ -34,9 +36,23 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     gevent prints with a traceback. The arbiter kills what does not end in time all the same.
     """
 
+    sockets: list[Any]
+
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.place = _PLACES.take()
+
+    def patch(self) -> None:
+        """Let what waits for the network give way to other greenlets; locks stay as they are.
+
+        Hooks run in native threads, and gevent's locks lose the wake-up of one by another: a hook
+        that logs, or takes a lock of its own, would now and then wait for ever for a free lock.
+        """
+        monkey.patch_all(thread=False, queue=False)
+        self.sockets = [
+            gevent_socket.socket(each.FAMILY, socket.SOCK_STREAM, fileno=each.sock.detach())
+            for each in self.sockets
+        ]
 
     @property
     def server_class(self) -> Callable[..., FairServer]:
