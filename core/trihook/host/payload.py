@@ -48,14 +48,18 @@ def parse_payload(body: bytes, content_type: str, max_items: int) -> Payload:
     if not body:
         raise PayloadError("the body is empty", stage="request")
     if _is_json(media_type, body):
-        payload = _parse_json(body)
+        payload = _parse_json(body, max_items)
     elif media_type == _FORM:
         payload = _parse_form(body, parameters.get("boundary", ""), max_items)
     else:
         payload = Payload((Item(body, media_type),), many=False, fields={})
     if len(payload.items) > max_items:
-        raise PayloadTooLargeError(f"the request holds over {max_items} items", stage="request")
+        raise _too_many(max_items)
     return payload
+
+
+def _too_many(max_items: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"the request holds over {max_items} items", stage="request")
 
 
 def _is_json(media_type: str, body: bytes) -> bool:
@@ -64,7 +68,7 @@ def _is_json(media_type: str, body: bytes) -> bool:
     return media_type == _CURL_DEFAULT and body.lstrip()[:1] in (b"{", b"[")
 
 
-def _parse_json(body: bytes) -> Payload:
+def _parse_json(body: bytes, max_items: int) -> Payload:
     try:
         value: JsonValue = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
@@ -76,6 +80,8 @@ def _parse_json(body: bytes) -> Payload:
         instances = value["instances"]
         if not isinstance(instances, list):
             raise PayloadError('"instances" is not a list', stage="request")
+        if len(instances) > max_items:  # before millions of items are made, which takes seconds
+            raise _too_many(max_items)
         items = tuple(Item(each, index=index) for index, each in enumerate(instances))
         return Payload(items, many=True, fields={})
     return Payload((Item(value),), many=False, fields={})
