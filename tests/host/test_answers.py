@@ -196,3 +196,9 @@ def test_flask_gives_an_answer_on_as_it_is():
     answer = app.test_client().get("/")
     assert (answer.status_code, answer.data, answer.content_type) == (201, b"\xff", "a/b")
     assert answer.headers["X-A"] == "1"
+
+
+@pytest.mark.parametrize("name", ["Server", "date", "Keep-Alive", "Upgrade", "X-Request-Id"])
+def test_what_is_the_hosts_own_to_say_is_not_a_plugins(name):
+    one = _scored(reply=Reply(1, headers={name: "a plugin's", "X-Own": "a plugin's"}))
+    assert answer_outcome(_outcome(one), "id", many=False).headers == (("X-Own", "a plugin's"),)

@@ -525,6 +525,7 @@ def test_replies_of_numpy_are_json(client):
 def _by_routing(path):
     """Return what Flask's own routing makes of a POST to a path: model and version, or a status."""
     app = Flask("oracle")
+    app.url_map.merge_slashes = False
     app.add_url_rule("/", "home", lambda: "")
 
     def score(model="", version=""):

@@ -16,7 +16,11 @@ from trihook.replies import JSON, encode_json, encode_predictions, error_object
 MODEL_HEADER = "X-Trihook-Model"
 TIMING_HEADER = "Server-Timing"
 ID_HEADER = "X-Request-Id"
-_OURS = frozenset({"content-type", "server-timing", "x-trihook-model", "x-request-id"})
+_OURS = {"content-type", "server-timing", "x-trihook-model", "x-request-id"}
+_OF_SERVER = {"server", "date", "connection", "keep-alive", "te", "trailers", "upgrade"}
+_OF_SERVER |= {"transfer-encoding", "proxy-authenticate", "proxy-authorization"}
+_NOT_GIVEN = frozenset(_OURS | _OF_SERVER)
+_BLANKS = " \t"  # RFC 9110, section 5.6.3
 _WITHOUT_BODY = frozenset({204, 304})  # RFC 9110, section 6.4.1
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -77,7 +81,7 @@ def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the headers that a plugin gave its reply, without those that are not its own."""
     if not given:
         return ()
-    return tuple((name, value) for name, value in given.items() if name.lower() not in _OURS)
+    return tuple((name, value) for name, value in given.items() if name.lower() not in _NOT_GIVEN)
 
 
 def _retry_after(error: ScoringError) -> tuple[tuple[str, str], ...]:
@@ -109,7 +113,7 @@ def to_http(answer: Answer, server: str, date: str, *, keep: bool) -> bytes:
     ``keep`` says whether the connection stays open for another request.
     """
     has_body = answer.status not in _WITHOUT_BODY
-    fields = "".join([f"{name}: {value.strip()}\r\n" for name, value in answer.headers])
+    fields = "".join([f"{name}: {value.strip(_BLANKS)}\r\n" for name, value in answer.headers])
     head = (
         f"HTTP/1.1 {_status_line(answer.status)}\r\nServer: {server}\r\nDate: {date}\r\n"
         f"Connection: {'keep-alive' if keep else 'close'}\r\n"

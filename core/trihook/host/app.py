@@ -86,6 +86,7 @@ def create_app(service: Service) -> Flask:
     Its requests are served by greenlets of one hub, or one at a time.
     """
     app = ScoringApp(Scorer(service))
+    app.url_map.merge_slashes = False  # or a path of two would redirect to whatever Host says
     app.add_url_rule("/", "home", _say_healthy)
     app.add_url_rule("/v2/health/live", "live", _say_live)
     app.add_url_rule("/v2/health/ready", "ready", lambda: _say_ready(service))
