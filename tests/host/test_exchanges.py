@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.wsgi import create
@@ -248,3 +249,78 @@ def test_replies_tell_the_time(pair):
     _serve(pair, Scorer()).get(timeout=10)
     date = pair[0].recv(65536).partition(b"Date: ")[2].partition(b"\r\n")[0].decode()
     assert before <= parsedate_to_datetime(date).timestamp() <= time.time()
+
+
+# clients that do not go on
+
+
+def test_a_body_that_stops_coming_is_an_error_in_time(pair):
+    client, server = pair
+    seen = []
+
+    def score(environ, model, version):
+        try:
+            environ["wsgi.input"].read(5)
+            environ["wsgi.input"].read(5)
+        except TimeoutError as exc:
+            seen.append(exc)
+        return Answer(status=400)
+
+    client.sendall(_post(body=b"begun")[:-1])
+    assert Exchanges(server, score, lambda: False, 0.1).serve() == b""
+    assert len(seen) == 1
+    assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_what_is_passed_over_has_an_end(pair):
+    endless = gevent.spawn(_send_for_ever, pair[0])
+    serving = _serve(pair, lambda *_: Answer(status=413), patience=0.1)
+    assert serving.get(timeout=10) == b""
+    endless.kill()
+
+
+def _send_for_ever(client):
+    client.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999999\r\n\r\n")
+    while True:
+        client.sendall(b"x" * 100)
+        gevent.sleep(0.001)
+
+
+def test_one_who_asks_nothing_is_not_waited_for_at_the_end(pair):
+    exchanges = Exchanges(pair[1], Scorer(), lambda: True, PATIENCE)
+    serving = gevent.spawn(exchanges.serve)
+    gevent.sleep(0.01)
+    exchanges.end_if_idle()
+    assert serving.get(timeout=5) == b""
+
+
+def test_one_whose_request_has_come_by_then_is_answered(pair):
+    client, server = pair
+    exchanges = Exchanges(server, Scorer(), lambda: True, PATIENCE)
+    serving = gevent.spawn(exchanges.serve)
+    gevent.sleep(0.01)
+    client.sendall(_post())
+    exchanges.end_if_idle()
+    assert serving.get(timeout=5) == b""
+    assert _replies(client.recv(65536)) == [(b"200", b"close", b"1")]
+
+
+def test_one_who_is_served_is_not_cut_off_at_the_end(pair):
+    client, server = pair
+    begun = Event()
+
+    def score(environ, model, version):
+        begun.set()
+        body = b""
+        while chunk := environ["wsgi.input"].read(10):
+            body += chunk
+        return Answer(body)
+
+    exchanges = Exchanges(server, score, lambda: True, PATIENCE)
+    serving = gevent.spawn(exchanges.serve)
+    client.sendall(_post(body=b"abcdef")[:-3])
+    begun.wait(5)
+    exchanges.end_if_idle()
+    client.sendall(b"def")
+    assert serving.get(timeout=5) == b""
+    assert _replies(client.recv(65536)) == [(b"200", b"close", b"abcdef")]

@@ -30,19 +30,31 @@ Score: TypeAlias = "Callable[[Mapping[str, Any], str, str], Answer]"
 
 
 class Body:
-    """The body of a request, of a known length: what has come, and the socket for the rest."""
+    """The body of a request, of a known length: what has come, and the socket for the rest.
 
-    __slots__ = ("_came", "_sock", "left")
+    A client may take ``patience`` seconds for each further piece.
+    """
 
-    def __init__(self, sock: Any, came: bytes, length: int) -> None:
-        self._sock, self._came, self.left = sock, came, length
+    __slots__ = ("_came", "_patience", "_sock", "left")
+
+    def __init__(self, sock: Any, came: bytes, length: int, patience: float | None = None) -> None:
+        self._sock, self._came, self.left, self._patience = sock, came, length, patience
 
     def read(self, size: int) -> bytes:
-        """Return at most ``size`` bytes; none at the end, or where the client has gone."""
+        """Return at most ``size`` bytes; none at the end, or where the client has gone.
+
+        Raises ``TimeoutError`` where it takes too long.
+        """
         size = min(size, self.left)
-        data = self._came[:size] if self._came else self._sock.recv(size) if size else b""
+        data = self._came[:size] if self._came else self._receive(size) if size else b""
         self._came = self._came[size:]
         self.left -= len(data)
+        return data
+
+    def _receive(self, size: int) -> bytes:
+        self._sock.settimeout(self._patience)
+        data: bytes = self._sock.recv(size)
+        self._sock.settimeout(None)
         return data
 
 
@@ -50,7 +62,8 @@ class Exchanges:
     """Answers the usual scoring requests of one client.
 
     ``score`` makes the answers. ``is_closing`` tells whether the connection is to be closed after
-    the next one. A client may take ``patience`` seconds until its next request.
+    the next one. A client may take ``patience`` seconds until its next request, for each further
+    piece of a body, and for all of one that is passed over.
     """
 
     def __init__(
@@ -58,6 +71,7 @@ class Exchanges:
     ) -> None:
         self._sock = sock
         self._score = score
+        self._seconds = patience
         self._is_closing = is_closing
         self._patience = _Patience(sock, patience)
         self._turns = Turns()
@@ -72,13 +86,18 @@ class Exchanges:
         finally:
             self._patience.end()
 
+    def end_if_idle(self) -> None:
+        """End a wait for the next request; one that has come is answered still."""
+        if self._patience.since is not None:
+            self._patience.end_wait()
+
     def _serve(self) -> bytes:
         data = self._wait()
         while data and (head := parse_head(data)) is not None:
             came, data = data[head.size : head.size + head.length], data[head.size + head.length :]
-            body = Body(self._sock, came, head.length)
+            body = Body(self._sock, came, head.length, self._seconds)
             is_last = not self._answer(head, body)
-            if is_last or not _drain(body):
+            if is_last or not _drain(body, self._seconds):
                 return b""
             self._turns.give_way()
             data = data or self._wait()
@@ -90,9 +109,9 @@ class Exchanges:
         try:
             data: bytes = self._sock.recv(_BLOCK_SIZE)
         except OSError:
-            if self._patience.is_over:
-                return b""
-            raise
+            if not self._patience.is_over:
+                raise
+            data = self._sock.recv(_BLOCK_SIZE)  # what had come; there is nothing to wait for
         self._patience.since = None
         return data
 
@@ -132,14 +151,20 @@ class _Patience:
             self._timer = get_hub().loop.timer(left)
             self._timer.start(self._look)
         else:
-            self.is_over = True
-            with suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RD)
+            self.end_wait()
+
+    def end_wait(self) -> None:
+        """Let the wait under way find the end of the connection."""
+        self.is_over = True
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RD)
 
 
-def _drain(body: Body) -> bool:
-    """Pass over what nobody has read; tell whether all of the body has come."""
-    while body.left:
-        if not body.read(_BLOCK_SIZE):
-            return False
-    return True
+def _drain(body: Body, seconds: float) -> bool:
+    """Pass over what nobody has read; tell whether all of the body has come in that time."""
+    until = time.monotonic() + seconds
+    with suppress(TimeoutError):
+        while body.left and time.monotonic() < until:
+            if not body.read(_BLOCK_SIZE):
+                return False
+    return not body.left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import socket
 import sys
@@ -108,7 +109,7 @@ class _Server(SteadyApplication):
             "workers": settings.workers,
             "worker_class": "trihook.host.worker.Worker",
             "child_exit": _free_place,
-            "graceful_timeout": int(settings.graceful_timeout),
+            "graceful_timeout": math.ceil(settings.graceful_timeout),
             "keepalive": 75,
             "proc_name": "trihook",
             # no header changes a request's scheme or path, whoever sends it: nobody need be told

@@ -41,6 +41,7 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.place = _PLACES.take()
+        self._exchanges: set[Exchanges] = set()
 
     def patch(self) -> None:
         """Let what waits for the network give way to other greenlets; locks stay as they are.
@@ -75,9 +76,15 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         finally:
             gc.unfreeze()  # or the interpreter would take apart what still needs each other
 
-    def handle_quit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - its signature
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """Stop accepting, let what is under way end, and return from the main loop."""
-        self.alive = False
+        self.handle_exit(sig, frame)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop accepting, let what is under way end, and wait for nobody who asks nothing."""
+        super().handle_exit(sig, frame)
+        for each in list(self._exchanges):
+            each.end_if_idle()
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: object) -> None:
         """Serve one connection."""
@@ -103,14 +110,18 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         if score is None or not is_plain:
             return None
         client.setblocking(True)
+        exchanges = Exchanges(client, score, lambda: not self.alive, self.cfg.keepalive)
+        self._exchanges.add(exchanges)
         try:
-            return Exchanges(client, score, lambda: not self.alive, self.cfg.keepalive).serve()
+            return exchanges.serve()
         except OSError as exc:
             if not isinstance(exc, _QUIET):
                 self.log.exception("socket error while a request was served")
         except BaseException:
             util.close(client)
             raise
+        finally:
+            self._exchanges.discard(exchanges)
         return b""
 
     def handle_request(
