@@ -174,6 +174,55 @@ def test_a_damaged_file_is_noticed(registry, folder):
         model.verify()
 
 
+DAMAGED = ["", "{", "[]", "null", "{}", '{"description": 1}', b"\xff"]
+
+
+def record_of(model):
+    return model.path.parent / "model.json"
+
+
+def damage(model, content):
+    record_of(model).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_record_is_named_where_its_model_is_asked_for(registry, folder, content):
+    good, bad = register(registry, folder), register(registry, folder)
+    damage(bad, content)
+    said = f"model vector:2 cannot be read: the record is damaged, .*: {record_of(bad)}"
+    with pytest.raises(RegistryError, match=said):
+        registry.find("vector")
+    assert registry.find("vector:1") == good
+    listed, damaged = registry.models()
+    assert (listed, str(damaged)) == (good, "vector:2")
+    assert "the record is damaged" in damaged.problem
+    with pytest.raises(RegistryError, match=said):
+        damaged.verify()
+
+
+@pytest.mark.parametrize("reference", ["vector:1", "vector"])
+def test_what_is_deleted_is_not_read(registry, folder, reference):
+    damage(register(registry, folder), "")
+    good = register(registry, folder, "good")
+    assert registry.delete(reference, {}) == ("vector:1",)
+    assert registry.models() == (good,)
+
+
+def test_a_damaged_record_keeps_nobody_from_other_models(registry, folder):
+    damage(register(registry, folder), "")
+    register(registry, folder, "good")
+    with pytest.raises(RegistryError, match="registered are: good, vector"):
+        registry.find("other")
+    assert registry.delete("good", {}) == ("good:1",)
+
+
+def test_what_a_later_trihook_says_of_a_model_is_left_out(registry, folder):
+    model = register(registry, folder, description="Adds up")
+    record = json.loads(record_of(model).read_text())
+    damage(model, json.dumps({**record, "owner": {"name": "Ada"}}))
+    assert registry.find("vector") == model
+
+
 def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(registry, folder, home):
     for _ in range(2):
         register(registry, folder)

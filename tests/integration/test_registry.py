@@ -62,6 +62,25 @@ def test_show_says_that_a_file_is_damaged(trihook, folder, home):
     assert shown.stderr.startswith(f"Error: model vector:1 is damaged: {file} has SHA-256")
 
 
+def test_a_damaged_record_is_listed_as_such_beside_the_others(trihook, folder, home):
+    for name in ("bad", "good"):
+        trihook("register", folder, "--name", name)
+    record = home / "models" / "bad" / "1" / "model.json"
+    record.write_text("")
+    listed = trihook("registry", "list")
+    assert listed.returncode == 0
+    _, bad, good = listed.stdout.splitlines()
+    assert bad.split() == ["bad", "1", "damaged"]
+    assert good.startswith("good")
+    said = "Error: model bad:1 cannot be read: the record is damaged, "
+    for done in (listed, trihook("registry", "show", "bad"), trihook("deploy", "x", "--model=bad")):
+        [line] = done.stderr.splitlines()
+        assert line.startswith(said)
+        assert line.endswith(f": {record}")
+    assert trihook("registry", "delete", "good").stdout == "deleted good:1\n"
+    assert trihook("registry", "delete", "bad").stdout == "deleted bad:1\n"
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

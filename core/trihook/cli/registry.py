@@ -25,7 +25,10 @@ def registry() -> None:
 @home_option
 @json_option
 def list_models(home: Path | None, as_json: bool) -> None:
-    """List the registered models, a line for each version."""
+    """List the registered models, a line for each version.
+
+    What is wrong with a damaged one is said below the list.
+    """
     from trihook.deploy import Registry  # noqa: PLC0415 - only these commands need it
 
     models = Registry(read_home(home)).models()
@@ -33,10 +36,18 @@ def list_models(home: Path | None, as_json: bool) -> None:
         click.echo(json.dumps([_as_object(model) for model in models]))
         return
     rows = [
-        (model.name, str(model.version), model.created, _tags(model), model.description)
+        (
+            model.name,
+            str(model.version),
+            "damaged" if model.problem else model.created,
+            _tags(model),
+            model.description,
+        )
         for model in models
     ]
     click.echo(format_table(("NAME", "VERSION", "CREATED", "TAGS", "DESCRIPTION"), rows))
+    for problem in filter(None, (model.problem for model in models)):
+        click.echo(f"Error: {problem}", err=True)
 
 
 @registry.command()

@@ -17,12 +17,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
 from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
 from trihook.deploy.layout import TRITON, find_content
+from trihook.deploy.records import read_record
 from trihook.deploy.storage import (
     copy_tree,
     digest_of,
@@ -40,12 +41,23 @@ _DELETED = ".deleted"
 
 
 @dataclass(frozen=True, slots=True)
+class _Record:
+    """What is written of a version, beside its files."""
+
+    description: str
+    tags: Mapping[str, str]
+    created: str
+    checksums: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One registered version of a model.
 
     ``path`` is the folder with its files, which are not to be changed; the folder ``triton`` in
     it is the model repository. ``checksums`` are the files' SHA-256 by relative path, and
-    ``created`` is the time in UTC, as ISO 8601.
+    ``created`` is the time in UTC, as ISO 8601. ``problem`` says in a sentence what is wrong, where
+    all else that was said of it cannot be read.
     """
 
     name: str
@@ -55,6 +67,7 @@ class Model:
     tags: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     checksums: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def repository(self) -> Path:
@@ -81,6 +94,8 @@ class Model:
 
     def verify(self) -> None:
         """Raise :class:`trihook.RegistryError` if a file is not as it was registered."""
+        if self.problem:
+            raise RegistryError(self.problem)
         for name, digest in self.checksums.items():
             with explained(RegistryError, f"model {self} is damaged"):
                 found = digest_of(self.path / name)
@@ -118,13 +133,13 @@ class Registry:
             if not prefix:
                 copy.rmdir()
             sums = copy_tree(content, copy)
-            record = {
-                "description": description,
-                "tags": dict(tags),
-                "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "checksums": {str(Path(prefix, file)): digest for file, digest in sums.items()},
-            }
-            write_file(folder / _RECORD, json.dumps(record, indent=2).encode())
+            record = _Record(
+                description=description,
+                tags=dict(tags),
+                created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                checksums={str(Path(prefix, file)): digest for file, digest in sums.items()},
+            )
+            write_file(folder / _RECORD, json.dumps(asdict(record), indent=2).encode())
             return self._publish(folder, name)
 
     def find(self, reference: str) -> Model:
@@ -132,48 +147,52 @@ class Registry:
 
         Raises :class:`trihook.RegistryError`, saying what there is.
         """
+        return self._read(*self._resolve(reference))
+
+    def models(self) -> tuple[Model, ...]:
+        """Return all versions of all models, by name and version; one may have a ``problem``."""
+        return tuple(
+            self._describe(name, version)
+            for name in self._names()
+            for version in self._versions(name)
+        )
+
+    def delete(self, reference: str, used_by: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """Delete one version, or a name with all its versions; return each ``NAME:VERSION``.
+
+        What is deleted is not read, so that it may be damaged. The number of a deleted version
+        is not given again until its name is deleted. ``used_by`` are the services by the
+        ``NAME:VERSION`` that they use: such a version is not deleted. Raises
+        :class:`trihook.RegistryError`.
+        """
+        name, version = self._resolve(reference)
+        whole = ":" not in reference
+        doomed = tuple(f"{name}:{n}" for n in (self._versions(name) if whole else (version,)))
+        for model in doomed:
+            if users := used_by.get(model):
+                raise RegistryError(f"model {model} is used by service {', '.join(users)}")
+        with explained(RegistryError, f"model {reference} cannot be deleted"):
+            folder = self._home.models / name
+            if not whole:
+                (folder / f"{version}{_DELETED}").touch()
+                folder = folder / str(version)
+            discard(folder, self._home.staging)
+        return doomed
+
+    def _resolve(self, reference: str) -> tuple[str, int]:
+        """Return the name and the version that a reference means."""
         name, _, version = reference.partition(":")
         versions = self._versions(name) if NAME.fullmatch(name) else ()
         if not versions:
-            known = ", ".join(sorted({model.name for model in self.models()})) or "none"
+            known = ", ".join(filter(self._versions, self._names())) or "none"
             raise RegistryError(f"no model {name!r} is registered; registered are: {known}")
         if ":" not in reference:
-            return self._read(name, versions[-1])
+            return name, versions[-1]
         if version not in map(str, versions):
             raise RegistryError(
                 f"model {name!r} has no version {version!r}; it has {_listed(versions)}"
             )
-        return self._read(name, int(version))
-
-    def models(self) -> tuple[Model, ...]:
-        """Return all versions of all models, by name and version."""
-        if not self._home.models.is_dir():
-            return ()
-        names = sorted(folder.name for folder in self._home.models.iterdir())
-        return tuple(
-            self._read(name, version) for name in names for version in self._versions(name)
-        )
-
-    def delete(self, reference: str, used_by: Mapping[str, tuple[str, ...]]) -> tuple[Model, ...]:
-        """Delete one version, or a name with all its versions; return what was deleted.
-
-        The number of a deleted version is not given again until its name is deleted.
-        ``used_by`` are the services by the ``NAME:VERSION`` that they use: such a version is
-        not deleted. Raises :class:`trihook.RegistryError`.
-        """
-        one = self.find(reference)
-        whole = ":" not in reference
-        doomed = tuple(m for m in self.models() if m.name == one.name) if whole else (one,)
-        for model in doomed:
-            if users := used_by.get(str(model)):
-                raise RegistryError(f"model {model} is used by service {', '.join(users)}")
-        with explained(RegistryError, f"model {reference} cannot be deleted"):
-            folder = self._home.models / one.name
-            if not whole:
-                (folder / f"{one.version}{_DELETED}").touch()
-                folder = folder / str(one.version)
-            discard(folder, self._home.staging)
-        return doomed
+        return name, int(version)
 
     def _publish(self, folder: Path, name: str) -> Model:
         while True:
@@ -186,6 +205,11 @@ class Registry:
             except FileNotFoundError:  # the name was deleted meanwhile, with all its versions
                 if not folder.exists():
                     raise
+
+    def _names(self) -> list[str]:
+        if not self._home.models.is_dir():
+            return []
+        return sorted(folder.name for folder in self._home.models.iterdir())
 
     def _versions(self, name: str) -> tuple[int, ...]:
         folder = self._home.models / name
@@ -202,8 +226,15 @@ class Registry:
     def _read(self, name: str, version: int) -> Model:
         folder = self._home.models / name / str(version)
         with explained(RegistryError, f"model {name}:{version} cannot be read"):
-            record = json.loads((folder / _RECORD).read_bytes())
-        return Model(name=name, version=version, path=folder / _FILES, **record)
+            record = read_record(folder / _RECORD, _Record)
+        return Model(name=name, version=version, path=folder / _FILES, **asdict(record))
+
+    def _describe(self, name: str, version: int) -> Model:
+        try:
+            return self._read(name, version)
+        except RegistryError as exc:
+            path = self._home.models / name / str(version) / _FILES
+            return Model(name=name, version=version, path=path, problem=str(exc))
 
 
 def _listed(versions: tuple[int, ...]) -> str:
