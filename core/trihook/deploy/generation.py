@@ -17,10 +17,10 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from trihook.config import FILE_NAME, load_settings
 from trihook.deploy.conda import REQUIREMENTS, copy_requirements, write_requirements
+from trihook.deploy.records import read_record
 from trihook.deploy.registry import Model
 from trihook.deploy.storage import copy_tree, link_tree, write_file
 from trihook.errors import DeploymentError
@@ -95,9 +95,8 @@ class Generation:
 
 
 def read_generation(folder: Path) -> Generation:
-    """Read the generation in a folder."""
-    record: dict[str, Any] = json.loads((folder / _SPEC).read_bytes())
-    return Generation(folder, Spec(**{**record, "models": tuple(record["models"])}))
+    """Read the generation in a folder; raises ``OSError`` also where it is damaged."""
+    return Generation(folder, read_record(folder / _SPEC, Spec))
 
 
 def write_generation(folder: Path, wanted: Wanted, before: Generation | None = None) -> Spec:

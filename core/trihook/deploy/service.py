@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
 from trihook.deploy.launching import listen, spawn_supervisor
 from trihook.deploy.listing import service_names
 from trihook.deploy.logs import follow_logs, read_logs
+from trihook.deploy.records import read_record
 from trihook.deploy.registry import Model, Registry
 from trihook.deploy.status import Status, is_supervised, lock, read_status
 from trihook.deploy.storage import discard, explained, move_into_place, staged, write_file
@@ -28,8 +30,18 @@ PathLike: TypeAlias = "str | os.PathLike[str]"
 
 
 @dataclass(frozen=True, slots=True)
+class _Record:
+    """What is written of a service, whatever it runs."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class LocalService:
-    """A deployed service, known by its name and the home that it is in."""
+    """A deployed service, known by its name and the home that it is in.
+
+    What is asked of one that is damaged, or was deleted, raises :class:`trihook.DeploymentError`.
+    """
 
     name: str
     home: Home
@@ -102,13 +114,14 @@ class LocalService:
     @property
     def status(self) -> Status:
         """What its supervisor said last; see :attr:`state` for what holds."""
-        return read_status(self.folder)
+        with self._explained():
+            return read_status(self.folder)
 
     @property
     def port(self) -> int:
         """The port that it listens at."""
-        record = json.loads((self.folder / _RECORD).read_bytes())
-        return int(record["port"])
+        with self._explained():
+            return read_record(self.folder / _RECORD, _Record).port
 
     @property
     def scoring_uri(self) -> str:
@@ -119,8 +132,10 @@ class LocalService:
     def generation(self) -> Generation:
         """What it runs or, where nothing ran yet, is to run."""
         folders = self.folder / "generations"
-        number = self.status.generation or min(int(folder.name) for folder in folders.iterdir())
-        return read_generation(folders / str(number))
+        with self._explained():
+            numbers = (int(path.name) for path in folders.iterdir() if path.name.isdecimal())
+            number = self.status.generation or min(numbers, default=1)
+            return read_generation(folders / str(number))
 
     @property
     def state(self) -> str:
@@ -199,6 +214,9 @@ class LocalService:
             stop_supervisor(self.folder)
             discard(self.folder, self.home.staging)
 
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(DeploymentError, f"service {self.name!r} cannot be read")
+
     def _require_new(self, *, overwrite: bool) -> None:
         if not NAME.fullmatch(self.name):
             raise DeploymentError(f"{self.name!r} cannot name a service: expected {NAME_RULE}")
@@ -220,6 +238,13 @@ def _path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def _listens_at(service: LocalService, port: int) -> bool:
+    try:
+        return service.port == port
+    except DeploymentError:  # it is damaged, and to be replaced all the same
+        return False
+
+
 def _start(service: LocalService, wanted: Wanted, port: int) -> None:
     """Write the service's folder, put it in its place, and start its supervisor."""
     with staged(service.home.staging) as folder:
@@ -228,13 +253,13 @@ def _start(service: LocalService, wanted: Wanted, port: int) -> None:
         (folder / "logs").mkdir()
         write_generation(folder / "generations" / "1", wanted)
         replaced = service.folder.is_dir()
-        if replaced and service.port == port:
+        if replaced and _listens_at(service, port):
             service.delete()
         with listen(port) as listener:
             if replaced and service.folder.is_dir():
                 service.delete()
-            record = {"port": listener.getsockname()[1]}
-            write_file(folder / _RECORD, json.dumps(record).encode())
+            record = _Record(listener.getsockname()[1])
+            write_file(folder / _RECORD, json.dumps(asdict(record)).encode())
             held = lock(folder)
             try:
                 service.home.services.mkdir(exist_ok=True)

@@ -7,8 +7,9 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from trihook.deploy.records import read_record
 from trihook.deploy.storage import write_file
 
 Phase = Literal["starting", "running", "failed", "stopping"]
@@ -48,14 +49,14 @@ class Status:
 
 
 def read_status(folder: Path) -> Status:
-    """Return what the supervisor wrote last; the defaults where it never did."""
+    """Return what the supervisor wrote last; the defaults where it never did.
+
+    Raises ``OSError`` also where that is damaged.
+    """
     try:
-        record: dict[str, Any] = json.loads((folder / _STATUS).read_bytes())
+        return read_record(folder / _STATUS, Status)
     except FileNotFoundError:
         return Status()
-    failure = {**record.pop("failure")}
-    failure["lines"] = tuple(failure["lines"])
-    return Status(**record, failure=Failure(**failure))
 
 
 def write_status(folder: Path, status: Status) -> None:
