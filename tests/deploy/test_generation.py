@@ -1,5 +1,7 @@
 """What a service's Triton and host find on disk."""
 
+import shutil
+
 import pytest
 from trihook import ConfigError, DeploymentError, RegistryError
 from trihook.deploy.generation import Wanted, read_generation, write_generation
@@ -106,6 +108,29 @@ def test_a_source_directory_is_copied_whole(register, write, tmp_path):
     )
     assert generation.spec.entry_script == "inner/score.py"
     assert (generation.app / "words.py").exists()
+
+
+def test_another_source_directory_has_the_script_where_it_was(register, write, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "score.py").write_text(name)
+    model = register("main", "main")
+    first = write(model, source_directory=tmp_path / "first", entry_script="inner/score.py")
+    second = write(model, before=first, source_directory=tmp_path / "second")
+    assert second.spec.entry_script == "inner/score.py"
+    assert (second.app / "inner" / "score.py").read_text() == "second"
+    (tmp_path / "second" / "inner" / "score.py").unlink()
+    with pytest.raises(DeploymentError, match=r"entry script .*/second/inner/score.py does not"):
+        write(model, before=second, source_directory=tmp_path / "second")
+
+
+def test_a_source_directory_without_a_script_is_refused(register, write, tmp_path):
+    model = register("main", "main")
+    with pytest.raises(DeploymentError, match="is for an entry script, and none is named"):
+        write(model, source_directory=tmp_path)
+    shutil.rmtree(tmp_path / "generations")
+    with pytest.raises(DeploymentError, match="is for an entry script, and none is named"):
+        write(model, before=write(model), source_directory=tmp_path)
 
 
 def test_wrong_settings_are_refused(register, write, tmp_path):

@@ -37,8 +37,11 @@ def deploy(name: str, models: tuple[str, ...], home: Path | None, **options: Any
     """Deploy registered models as the local service NAME, and wait until it is ready.
 
     The service runs a Triton and a scoring host of its own, detached from the terminal.
-    A part of it that ends by itself is started again. Prints the scoring URI.
+    A part of it that ends by itself is started again. Without an entry script the installed
+    plugins score. Prints the scoring URI.
     """
+    if options["source_directory"] is not None and options["entry_script"] is None:
+        raise click.UsageError("--source-directory needs --entry-script")
     from trihook.deploy import LocalService  # noqa: PLC0415 - only these commands need it
 
     service = LocalService.deploy(name, models, home=read_home(home).folder, **options)

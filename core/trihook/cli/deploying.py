@@ -16,7 +16,7 @@ _OPTIONS = (
     click.option(
         "--entry-script",
         type=_FILE,
-        help="Script with init() and run() that scores.  [default: the installed plugins score]",
+        help="Script with init() and run() that scores, in place of the plugins.",
     ),
     click.option(
         "--source-directory",

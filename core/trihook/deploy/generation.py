@@ -144,6 +144,8 @@ def _write_models(folder: Path, models: Iterable[Model]) -> list[str]:
 def _write_app(app: Path, wanted: Wanted, before: Generation | None) -> str:
     """Write the host's folder and return where in it the entry script is."""
     script, source = wanted.entry_script, wanted.source_directory
+    if script is None and source is not None:
+        script = _script_before(before)
     if script is None and before is not None:
         copy_tree(before.app, app)
         _write_config(app, wanted.config)
@@ -162,6 +164,13 @@ def _write_app(app: Path, wanted: Wanted, before: Generation | None) -> str:
         shutil.copy(found, app)
         return script.name
     return os.path.relpath(found.resolve(), source.resolve())
+
+
+def _script_before(before: Generation | None) -> Path:
+    """Return what stays the entry script where only its source directory is another."""
+    if before is None or not before.spec.entry_script:
+        raise DeploymentError("a source directory is for an entry script, and none is named")
+    return Path(before.spec.entry_script)
 
 
 def _write_config(app: Path, config: Path | None) -> None:

@@ -175,6 +175,7 @@ class LocalService:
     ) -> None:
         """Replace what the service runs, without losing a request; what is None stays.
 
+        In another ``source_directory`` the entry script is where it was in the one before.
         A second Triton and host are started beside those that answer, and take over when they
         are ready. If they do not get there, those that answer go on, and
         :class:`trihook.DeploymentError` says why.
