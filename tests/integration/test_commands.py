@@ -189,6 +189,12 @@ def test_score_says_that_no_host_listens(files):
         (["score"], "Missing argument 'FILE...'"),
         (["score", "no-such-file"], "does not exist"),
         (["score", __file__, "--url", "ftp://x"], "is no http or https address"),
+        (["serve", "--model-dir", "."], "--model-dir needs --entry-script"),
+        (["serve", "--health-port", "1"], "--health-port needs --entry-script"),
+        (
+            ["deploy", "x", "--model", "x", "--source-directory", "."],
+            "--source-directory needs --entry-script",
+        ),
         (["nonsense"], "No such command 'nonsense'"),
         (["serve", "--config", "no-such.toml"], "settings file no-such.toml does not exist"),
     ],

@@ -76,9 +76,14 @@ def serve(
     """
     settings = read_settings(config, **options)
     if entry_script is None and config_file is None:
-        for_scripts = (model_dir, health_port, access_control_allow_origins)
-        if any(value is not None for value in for_scripts):
-            raise click.UsageError("--entry-script is missing, which other options are for")
+        for_scripts = {
+            "--model-dir": model_dir,
+            "--health-port": health_port,
+            "--access-control-allow-origins": access_control_allow_origins,
+        }
+        for option, value in for_scripts.items():
+            if value is not None:
+                raise click.UsageError(f"{option} needs --entry-script")
         log_to_stderr(verbose=verbose)
         from trihook.host.server import serve as run  # noqa: PLC0415 - Gunicorn takes its time
 
