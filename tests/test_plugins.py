@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pluggy
 import pytest
-from trihook import Item, PluginError, hookimpl
+from trihook import ConfigError, Item, PluginError, hookimpl
 from trihook.calls import HookCall
 from trihook.defaults import Defaults
 from trihook.plugins import CORE, load_plugins
@@ -312,3 +312,25 @@ def test_a_blocked_plugin_is_no_problem():
 def test_installed_plugins_are_found():
     installed = {point.name for point in importlib.metadata.entry_points(group="trihook")}
     assert {plugin.name for plugin in load_plugins(Defaults(), allowed=[]).plugins} == installed
+
+
+def test_a_plugin_to_load_that_is_not_installed_is_an_error():
+    loaded = _load(Point("good", Good), allowed=["good", "goood"])
+    assert loaded.absent == ("plugin 'goood' is not installed; installed are: good",)
+    with pytest.raises(ConfigError, match="plugin 'goood' is not installed; installed are: good"):
+        loaded.raise_if_broken()
+
+
+def test_a_plugin_to_leave_out_that_is_not_installed_is_said_and_no_error():
+    loaded = _load(Point("good", Good), blocked=["other"])
+    assert loaded.unblocked == ("plugin 'other' is not installed; installed are: good",)
+    loaded.raise_if_broken()
+
+
+def test_nothing_is_missing_where_plugins_are_named_by_distribution_or_left_out():
+    points = (Point("good", Good), Point("other", Good, "acme-more"))
+    loaded = _load(*points, allowed=["Acme_Tools", "other"], blocked=["acme.more"])
+    assert (loaded.absent, loaded.unblocked) == ((), ())
+    assert _load(blocked=["good"]).unblocked == (
+        "plugin 'good' is not installed; installed are: none",
+    )

@@ -13,7 +13,7 @@ from typing import Protocol
 import pluggy
 
 from trihook import hookspecs
-from trihook.errors import PluginError
+from trihook.errors import ConfigError, PluginError
 from trihook.hooks import HOOKS, Hooks
 
 GROUP = "trihook"
@@ -53,10 +53,16 @@ class PluginInfo:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The outcome of loading: hooks to ask, and what is known of every installed plugin."""
+    """The outcome of loading: hooks to ask, and what is known of every installed plugin.
+
+    ``absent`` is a sentence for each name to load that no installed plugin has, ``unblocked`` the
+    same for each name to leave out.
+    """
 
     hooks: Hooks
     plugins: tuple[PluginInfo, ...]
+    absent: tuple[str, ...] = ()
+    unblocked: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[PluginInfo, ...]:
@@ -64,7 +70,13 @@ class Loaded:
         return tuple(plugin for plugin in self.plugins if plugin.state == "broken")
 
     def raise_if_broken(self) -> None:
-        """Raise :class:`PluginError`, a line for each broken plugin, if there is any."""
+        """Raise :class:`PluginError`, a line for each broken plugin, if there is any.
+
+        Raises :class:`ConfigError` for names to load that no plugin has; a list of plugins to
+        leave out may be for many hosts, of which not all have each.
+        """
+        if self.absent:
+            raise ConfigError("\n".join(self.absent))
         if self.problems:
             raise PluginError("\n".join(map(describe_problem, self.problems)))
 
@@ -88,7 +100,7 @@ def load_plugins(
 
     ``blocked`` holds names of plugins or distributions to leave out; where ``allowed`` is given,
     only plugins named there by plugin or distribution are loaded. A plugin that cannot be loaded
-    is described, not raised.
+    is described, not raised, and so is a name that no installed plugin has.
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -104,7 +116,26 @@ def load_plugins(
         else:
             plugins.append(_load(manager, point, info))
     manager.register(core, CORE)
-    return Loaded(Hooks(manager), tuple(plugins))
+    return Loaded(
+        Hooks(manager),
+        tuple(plugins),
+        absent=describe_absent(allowed or (), points),
+        unblocked=describe_absent(blocked, points),
+    )
+
+
+def describe_absent(
+    names: Iterable[str], entry_points: Iterable[EntryPoint] | None = None
+) -> tuple[str, ...]:
+    """Say of each name that no installed plugin or distribution has, which there are."""
+    found = tuple(entry_points if entry_points is not None else _installed())
+    known = {_normalise(name) for point in found for name in (point.name, _distribution(point))}
+    installed = ", ".join(sorted({point.name for point in found})) or "none"
+    return tuple(
+        f"plugin {name!r} is not installed; installed are: {installed}"
+        for name in names
+        if _normalise(name) not in known
+    )
 
 
 def _installed() -> Iterable[EntryPoint]:

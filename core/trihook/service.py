@@ -73,7 +73,8 @@ def build_service(
 
     ``plugins`` and ``client`` are made from the settings where they are not given; ``busy_poll``
     is not, for how much of it is good depends on the process and its machine.
-    Raises :class:`trihook.PluginError` if a plugin is broken and the settings do not skip it.
+    Raises :class:`trihook.PluginError` if a plugin is broken and the settings do not skip it, and
+    :class:`trihook.ConfigError` likewise for a plugin to load that is not installed.
     """
     plugins = plugins or load_installed_plugins(settings)
     if not settings.skip_broken_plugins:

@@ -119,6 +119,22 @@ def test_check_finds_a_configured_model_that_is_not_there(triton, tmp_path):
     assert "densenet_onnx" not in shown.stdout
 
 
+def test_a_plugin_that_is_not_installed_is_said_where_it_is_named(triton, tmp_path):
+    said = "plugin 'pilow' is not installed; installed are: bidaf, densenet, nltk, pillow"
+    listed = trihook("plugins", "-p", "no:pilow")
+    assert (listed.returncode, listed.stderr) == (0, f"Warning: {said}\n")
+    checked = trihook("check", "-p", "no:pilow", "--triton-url", triton.url)
+    assert checked.returncode == 1
+    assert f"FAIL  {said}\n" in checked.stdout
+    with running_host(triton.url, "-p", "no:pilow") as host:
+        assert host.log.count(f"[WARNING] {said}") == 1
+    (tmp_path / "trihook.toml").write_text("load_plugins = ['pilow', 'nltk']\n")
+    refused = trihook("serve", "--port", free_port(), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert f"[ERROR] {said}\n" in refused.stderr
+    assert f"FAIL  {said}\n" in trihook("check", cwd=tmp_path).stdout
+
+
 def test_check_says_that_triton_is_not_there():
     url = f"localhost:{free_port()}"
     shown = trihook("check", "--triton-url", url)

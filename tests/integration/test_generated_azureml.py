@@ -233,7 +233,7 @@ def test_a_plugin_that_is_not_installed_is_refused(generated, tmp_path):
     script = generated / "score.py"
     ended = generate("--entry-script", script, "--output", tmp_path, "--plugin", "nosuch")
     assert ended.returncode == 2
-    assert ended.stderr.endswith("Error: plugin 'nosuch' is not installed\n")
+    assert "Error: plugin 'nosuch' is not installed; installed are: " in ended.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -54,6 +54,8 @@ def _score(file: InputFile, model: str, settings: Settings) -> Outcome:
     request = ScoringRequest(payload.items, model=model, many=payload.many, id="explain")
     lenient = settings.model_copy(update={"skip_broken_plugins": True})
     service = build_service(lenient, ThreadRuntime(settings.hook_threads))
+    for absent in (*service.plugins.absent, *service.plugins.unblocked):
+        click.echo(f"Warning: {absent}", err=True)
     for problem in service.plugins.problems:
         click.echo(f"Error: {describe_problem(problem)}", err=True)
     try:

@@ -110,10 +110,8 @@ def _plugins(settings: Settings) -> list[str]:
     from trihook.service import load_installed_plugins  # noqa: PLC0415
 
     loaded = load_installed_plugins(settings)
-    known = {name for each in loaded.plugins for name in (each.name, each.distribution)}
-    for name in settings.load_plugins or ():
-        if name not in known:
-            raise click.UsageError(f"plugin {name!r} is not installed")
+    if loaded.absent:
+        raise click.UsageError("\n".join(loaded.absent))
     for problem in loaded.problems:
         click.echo(f"Error: {describe_problem(problem)}", err=True)
     return [plugin.distribution for plugin in loaded.plugins if plugin.state == "loaded"]

@@ -112,15 +112,7 @@ def _read_value(text: str) -> Any:
 
 def _check_installed(plugins: Sequence[str]) -> None:
     """Refuse a plugin that the script could never load."""
-    from importlib.metadata import entry_points  # noqa: PLC0415
+    from trihook.plugins import describe_absent  # noqa: PLC0415 - pluggy takes its time
 
-    from trihook.plugins import GROUP  # noqa: PLC0415 - pluggy takes its time
-
-    points = entry_points(group=GROUP)
-    known = {point.name for point in points} | {p.dist.name for p in points if p.dist}
-    for plugin in plugins:
-        if plugin not in known:
-            names = ", ".join(sorted(point.name for point in points)) or "none"
-            raise click.BadParameter(
-                f"{plugin!r} is not installed; installed are: {names}", param_hint="'--plugin'"
-            )
+    for problem in describe_absent(plugins):
+        raise click.BadParameter(problem, param_hint="'--plugin'")

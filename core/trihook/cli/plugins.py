@@ -20,13 +20,16 @@ def plugins(config: Path | None, as_json: bool, **options: Any) -> None:
     """List the installed plugins: name, distribution, version, state and hooks.
 
     A plugin is loaded, blocked (by -p no:NAME or the settings) or broken; what is wrong
-    with a broken one is said below the list.
+    with a broken one is said below the list. Names in the settings that no plugin has are
+    warned of.
     """
     from trihook.plugins import describe_problem  # noqa: PLC0415 - numpy takes its time
     from trihook.replies import encode_json  # noqa: PLC0415
     from trihook.service import load_installed_plugins  # noqa: PLC0415
 
     loaded = load_installed_plugins(read_settings(config, **options))
+    for absent in (*loaded.absent, *loaded.unblocked):
+        click.echo(f"Warning: {absent}", err=True)
     if as_json:
         click.echo(encode_json([asdict(plugin) for plugin in loaded.plugins]))
         return

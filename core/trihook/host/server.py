@@ -11,10 +11,11 @@ import sys
 from typing import Any
 
 from trihook.config import Settings
-from trihook.errors import ConfigError, PluginError
+from trihook.errors import ConfigError
 from trihook.host.arbiter import SteadyApplication, SteadyArbiter
 from trihook.host.cores import find_cores
 
+EXIT_WRONG_SETTING = 2
 EXIT_BROKEN_PLUGIN = 3
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ _LOG = logging.getLogger(__name__)
 
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it; exits with status 3 if a plugin cannot be loaded.
+
+    The status is 2 if the only trouble is a plugin to load that is not installed.
 
     Nothing is loaded before the workers are forked: neither plugins, which may start threads
     when imported, nor a client of Triton, whose connections must not be shared. Raises
@@ -77,17 +80,20 @@ def _check_plugins(settings: Settings) -> int:
 
 
 def _report_broken_plugins(settings: Settings) -> int:
-    from trihook.service import load_installed_plugins  # noqa: PLC0415 - only in the child
+    from trihook.plugins import describe_problem  # noqa: PLC0415 - only in the child
+    from trihook.service import load_installed_plugins  # noqa: PLC0415
 
     plugins = load_installed_plugins(settings)
-    try:
-        plugins.raise_if_broken()
-    except PluginError as exc:
-        skipped = settings.skip_broken_plugins
-        for line in str(exc).splitlines():
-            _LOG.error("%s%s", "skipping " if skipped else "", line)
-        return 0 if skipped else EXIT_BROKEN_PLUGIN
-    return 0
+    for problem in plugins.unblocked:
+        _LOG.warning("%s", problem)
+    skipped = settings.skip_broken_plugins
+    for problem in (*plugins.absent, *map(describe_problem, plugins.problems)):
+        _LOG.error("%s%s", "skipping " if skipped else "", problem)
+    if skipped:
+        return 0
+    if plugins.problems:
+        return EXIT_BROKEN_PLUGIN
+    return EXIT_WRONG_SETTING if plugins.absent else 0
 
 
 def _free_place(_arbiter: SteadyArbiter, worker: Any) -> None:
