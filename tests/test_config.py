@@ -136,6 +136,8 @@ def test_what_is_no_address_is_told_before_anybody_connects(url):
         ("block_plugins = 1", ["'block_plugins'", "is 1"]),
         ('models = "m"', ["'models'", "'m'"]),
         ("[models]\nm = 1", ["'models.m'", "is 1"]),
+        ("[options]\nz = 2020-01-01", ["'options.z'", "a boolean, number, string, list or table"]),
+        ("[models.x.options]\nz = 2020-01-01", ["'models.x.options.z'", "expected a boolean"]),
         ("skip_broken_plugins = 2", ["'skip_broken_plugins'", "is 2", "boolean"]),
     ],
 )

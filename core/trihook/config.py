@@ -31,7 +31,18 @@ _NOT_SETTINGS = (_FILE_VARIABLE, "TRIHOOK_KEY")  # the second is the client's
 _KUBERNETES = re.compile(r"TRIHOOK_(SERVICE_(HOST|PORT).*|PORT_\d+_(TCP|UDP).*)")
 _TABLES = ("options", "models")
 
-OptionValue: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any]
+
+def _check_option(value: object) -> object:
+    """Refuse what no option can be in one line, where a union has one for each type."""
+    if not isinstance(value, bool | int | float | str | list | dict):
+        problem = "expected a boolean, number, string, list or table"
+        raise ValueError(problem)  # noqa: TRY004 - pydantic takes no TypeError
+    return value
+
+
+OptionValue: TypeAlias = Annotated[
+    bool | int | float | str | list[Any] | dict[str, Any], BeforeValidator(_check_option)
+]
 
 
 def _split(value: object) -> object:
