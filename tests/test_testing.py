@@ -259,6 +259,11 @@ def test_what_is_no_tensor_is_refused():
         make_model(inputs=["pixels"], outputs=[])
 
 
+def test_a_datatype_that_triton_does_not_have_is_refused():
+    with pytest.raises(ValueError, match=r"'rgb FLOAT \[3\]' has no datatype .* FP16, FP32, FP64"):
+        make_model(inputs=["rgb FLOAT [3]"], outputs=[])
+
+
 def test_a_request_numbers_its_items():
     request = make_request(b"raw", Item("text", name="a.txt"), [1])
     assert [item.index for item in request.items] == [0, 1, 2]

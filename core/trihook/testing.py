@@ -44,6 +44,7 @@ from trihook.plugins import Loaded, load_plugins
 from trihook.replies import JSON
 from trihook.runtime import Runtime
 from trihook.service import build_service
+from trihook.triton.dtypes import DTYPES
 from trihook.types import Item, JsonValue, Model, ScoringRequest, TensorSpec
 
 __all__ = [
@@ -72,7 +73,7 @@ def make_model(
     """Return a model; ``declared`` are further fields of :class:`trihook.Model`.
 
     A tensor may be written as trihook prints it, ``"pixels FP32 [3, ?, ?]"``, without the batch
-    dimension.
+    dimension. Raises ``ValueError`` for one that is not written so.
     """
     return Model(
         name=name,
@@ -192,6 +193,8 @@ def _parse_spec(spec: TensorSpec | str) -> TensorSpec:
     if match is None:
         raise ValueError(f"{spec!r} is no tensor, expected one like 'pixels FP32 [3, ?, ?]'")
     name, datatype, sizes = match.groups()
+    if datatype not in DTYPES:
+        raise ValueError(f"{spec!r} has no datatype of Triton: expected one of {', '.join(DTYPES)}")
     return TensorSpec(
         name, datatype, tuple(int(size.replace("?", "-1")) for size in sizes.split(",") if size)
     )
