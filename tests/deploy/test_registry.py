@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from servers import environment
-from trihook import RegistryError, RepositoryError
+from trihook import ConfigError, RegistryError, RepositoryError
 from trihook.deploy import Model, Registry
 from trihook.deploy.home import Home, find_home
 
@@ -306,6 +306,13 @@ def test_home_is_the_one_given_or_set_or_the_users_own(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_home().folder == tmp_path / ".local" / "share" / "trihook"
+
+
+def test_a_file_is_no_home(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TRIHOOK_HOME", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=f"home {tmp_path}/file is no folder"):
+        find_home()
 
 
 def test_a_record_is_readable_json(registry, folder, home):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trihook.config import load_settings
+from trihook.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NAME_RULE = "1 to 100 letters, digits, '.', '_' and '-', beginning with a letter or digit"
@@ -40,10 +41,13 @@ def find_home(folder: str | os.PathLike[str] | None = None) -> Home:
 
     The last is ``$XDG_DATA_HOME/trihook``, or ``~/.local/share/trihook``, by
     https://specifications.freedesktop.org/basedir-spec/latest/. Raises
-    :class:`trihook.ConfigError` for a setting that is wrong.
+    :class:`trihook.ConfigError` for a setting that is wrong, and for a file in its place.
     """
     chosen = os.fspath(folder) if folder else load_settings({}, os.environ).home
     if not chosen:
         data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
         chosen = str(Path(data, "trihook"))
-    return Home(Path(chosen).expanduser().absolute())
+    path = Path(chosen).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"home {path} is no folder")
+    return Home(path)
