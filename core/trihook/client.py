@@ -61,7 +61,7 @@ class ScoringClient:
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._connection = connect(parts.hostname, parts.port, timeout=timeout)
-        self._headers = _authorization(key)
+        self._headers = authorization(key)
         self._timeout = timeout
         self._retries = retries
 
@@ -140,7 +140,8 @@ class ScoringClient:
             raise HostUnreachableError(f"the connection to {self.uri} was lost") from exc
 
 
-def _authorization(key: str | None) -> dict[str, str]:
+def authorization(key: str | None) -> dict[str, str]:
+    """Return the header for a key; raises ``ValueError`` for one that no header can carry."""
     if not key:
         return {}
     bare = key.strip()  # files and variables that hold keys often end with a newline

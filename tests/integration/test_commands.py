@@ -211,6 +211,7 @@ def test_score_says_that_no_host_listens(files):
             ["deploy", "x", "--model", "x", "--source-directory", "."],
             "--source-directory needs --entry-script",
         ),
+        (["score", __file__, "--key", "ключ"], "Invalid value for '--key': the key holds"),
         (["nonsense"], "No such command 'nonsense'"),
         (["serve", "--config", "no-such.toml"], "settings file no-such.toml does not exist"),
     ],

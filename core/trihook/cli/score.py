@@ -17,7 +17,7 @@ import click
 from trihook.cli.files import read_input
 from trihook.cli.options import json_option
 from trihook.cli.tables import format_table
-from trihook.client import ScoringClient
+from trihook.client import ScoringClient, authorization
 from trihook.errors import HostError, TrihookError
 
 _MANY = 10  # files, from which on a progress bar is worth its line
@@ -30,6 +30,14 @@ class _Result:
     milliseconds: float = 0.0
     reply: Any = None
     error: dict[str, Any] | None = None
+
+
+def _check_key(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    try:
+        authorization(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), ctx, param) from exc
+    return value
 
 
 @click.command()
@@ -47,7 +55,12 @@ class _Result:
     help="The scoring URI; what stands behind ? in it is sent along.",
 )
 @click.option("--model", help="The model that is to score the files.")
-@click.option("--key", envvar="TRIHOOK_KEY", help="Bearer key of the endpoint.  [env: TRIHOOK_KEY]")
+@click.option(
+    "--key",
+    envvar="TRIHOOK_KEY",
+    callback=_check_key,
+    help="Bearer key of the endpoint.  [env: TRIHOOK_KEY]",
+)
 @click.option(
     "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0, min_open=True)
 )
