@@ -212,6 +212,14 @@ def test_score_says_that_no_host_listens(files):
             "--source-directory needs --entry-script",
         ),
         (["score", __file__, "--key", "ключ"], "Invalid value for '--key': the key holds"),
+        (
+            ["generate", "azureml", "--name=A", "--model=a:1", f"--entry-script={__file__}"],
+            "name 'A': Azure wants",
+        ),
+        (
+            ["generate", "azureml", "--name=abc", "--model=a", f"--entry-script={__file__}"],
+            "model 'a': expected NAME:VERSION",
+        ),
         (["nonsense"], "No such command 'nonsense'"),
         (["serve", "--config", "no-such.toml"], "settings file no-such.toml does not exist"),
     ],

@@ -92,7 +92,7 @@ def test_a_damaged_record_is_listed_as_such_beside_the_others(trihook, folder, h
 def test_a_folder_that_triton_could_not_load_is_refused_in_one_line(trihook, folder, damage, said):
     subprocess.run(damage.split(), cwd=folder, check=True)
     done = trihook("register", folder, "--name", "vector")
-    assert done.returncode == 1
+    assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("Error: " + said.format(folder=folder))
     assert json.loads(trihook("registry", "list", "--json").stdout) == []
@@ -116,3 +116,11 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(trihook, folder, home)
     [line] = done.stderr.splitlines()
     assert line.startswith(f"Error: {folder} cannot be registered as 'vector': file too large")
     assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+def test_wrong_settings_for_a_deployment_are_a_usage_error(trihook, folder, tmp_path):
+    trihook("register", folder, "--name", "vector")
+    (tmp_path / "wrong.toml").write_text("prot = 1")
+    done = trihook("deploy", "x", "--model", "vector", "--config", tmp_path / "wrong.toml")
+    assert done.returncode == 2
+    assert "'prot' in" in done.stderr

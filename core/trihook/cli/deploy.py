@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from trihook.cli.deploying import host_options
-from trihook.cli.options import home_option, read_home
+from trihook.cli.options import home_option, read_home, usage_errors
 
 
 @click.command()
@@ -44,6 +44,7 @@ def deploy(name: str, models: tuple[str, ...], home: Path | None, **options: Any
         raise click.UsageError("--source-directory needs --entry-script")
     from trihook.deploy import LocalService  # noqa: PLC0415 - only these commands need it
 
-    service = LocalService.deploy(name, models, home=read_home(home).folder, **options)
+    with usage_errors():
+        service = LocalService.deploy(name, models, home=read_home(home).folder, **options)
     service.wait_for_deployment(show_output=True, say=click.echo)
     click.echo(f"service {name} is running at {service.scoring_uri}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trihook.cli.options import block_option, config_option, read_settings
+from trihook.cli.options import block_option, config_option, read_settings, usage_errors
 
 if TYPE_CHECKING:
     from trihook.config import Settings
@@ -79,7 +79,8 @@ def azureml(
         write_files,
     )
 
-    deployment = _deployment(name, models, entry_script, model_dir, output)
+    with usage_errors():
+        deployment = _deployment(name, models, entry_script, model_dir, output)
     requirements = read_requirements(_plugins(read_settings(config, **options)))
     wheels = pack_wheels(requirements)
     files = render_files(deployment, entry_script.read_bytes(), requirements, wheels)

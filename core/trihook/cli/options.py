@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -86,6 +87,15 @@ def read_home(home: Path | None) -> Home:
 
     try:
         return find_home(home)
+    except ConfigError as exc:
+        raise click.UsageError(str(exc)) from exc
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Raise ``click.UsageError`` for a ``ConfigError``, so that the command ends with 2."""
+    try:
+        yield
     except ConfigError as exc:
         raise click.UsageError(str(exc)) from exc
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from trihook.cli.deploying import host_options
-from trihook.cli.options import home_option, read_home
+from trihook.cli.options import home_option, read_home, usage_errors
 
 
 @click.command()
@@ -31,5 +31,6 @@ def update(name: str, models: tuple[str, ...], home: Path | None, **options: Any
     from trihook.deploy import LocalService  # noqa: PLC0415 - only these commands need it
 
     service = LocalService.find(name, home=read_home(home).folder)
-    service.update(models or None, show_output=True, say=click.echo, **options)
+    with usage_errors():
+        service.update(models or None, show_output=True, say=click.echo, **options)
     click.echo(f"service {name} is updated at {service.scoring_uri}")
