@@ -69,6 +69,16 @@ def test_no_request_fails_when_triton_comes_back_without_the_regions(wide):
                 assert _regions(triton)
 
 
+def test_a_worker_that_ends_gives_up_what_it_shared(triton):
+    with running_host(triton.url) as host:
+        assert all(_comes_back(host, seed) for seed in range(3))
+        [worker] = (
+            Path(f"/proc/{host.process.pid}/task/{host.process.pid}/children").read_text().split()
+        )
+        assert any(f".{worker}." in name for name in _regions(triton))
+    assert not any(f".{worker}." in name for name in _regions(triton))
+
+
 def test_what_a_killed_worker_shared_is_given_up_by_the_next(triton):
     with running_host(triton.url) as host:
         assert all(_comes_back(host, seed) for seed in range(3))

@@ -38,9 +38,10 @@ class ScoringApp(Flask):
     is Flask's.
     """
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, service: Service) -> None:
         super().__init__("trihook")
-        self._scorer = scorer
+        self.service = service
+        self._scorer = Scorer(service)
 
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -85,7 +86,7 @@ def create_app(service: Service) -> Flask:
 
     Its requests are served by greenlets of one hub, or one at a time.
     """
-    app = ScoringApp(Scorer(service))
+    app = ScoringApp(service)
     app.url_map.merge_slashes = False  # or a path of two would redirect to whatever Host says
     app.add_url_rule("/", "home", _say_healthy)
     app.add_url_rule("/v2/health/live", "live", _say_live)

@@ -10,6 +10,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+import gevent
 from gevent import monkey
 from gevent import socket as gevent_socket
 from gevent.pool import Pool
@@ -23,6 +24,7 @@ from trihook.host.exchanges import Exchanges
 from trihook.host.turns import Turns
 
 _PLACES = Places()  # made in the master, and inherited from it
+_CLOSING = 2.0  # seconds
 _QUIET = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
@@ -37,6 +39,8 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     """
 
     sockets: list[Any]
+
+    wsgi: Any = None
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -74,7 +78,15 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         try:
             super().run()
         finally:
+            self._close_service()
             gc.unfreeze()  # or the interpreter would take apart what still needs each other
+
+    def _close_service(self) -> None:
+        """Let Triton give up what is shared with it, if it does so soon."""
+        service = getattr(self.wsgi, "service", None)
+        if service is not None:
+            with gevent.Timeout(_CLOSING, False):
+                service.close()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """Stop accepting, let what is under way end, and return from the main loop."""
