@@ -268,7 +268,7 @@ def test_a_script_finds_what_the_command_line_says_and_its_prints_are_logged(tmp
 def test_options_for_scripts_need_a_script(tmp_path):
     done = CliRunner().invoke(cli, ["serve", "--model-dir", str(tmp_path)])
     assert done.exit_code == 2
-    assert "--entry-script is missing" in done.output
+    assert "--model-dir needs --entry-script" in done.output
 
 
 def test_azures_environment_is_made_once():

@@ -25,6 +25,7 @@ from trihook.host.turns import Turns
 
 _PLACES = Places()  # made in the master, and inherited from it
 _CLOSING = 2.0  # seconds
+_LAST_CALL = 2.0  # seconds
 _QUIET = (BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
@@ -93,8 +94,14 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         self.handle_exit(sig, frame)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop accepting, let what is under way end, and wait for nobody who asks nothing."""
+        """Stop accepting, let what is under way end, and soon wait for nobody who asks nothing.
+
+        Not at once: a client that asks again and again is told by its next reply, and loses none.
+        """
         super().handle_exit(sig, frame)
+        gevent.spawn_later(_LAST_CALL, self._end_idle)
+
+    def _end_idle(self) -> None:
         for each in list(self._exchanges):
             each.end_if_idle()
 
