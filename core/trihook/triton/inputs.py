@@ -166,6 +166,8 @@ def _read_output(wanted: Any, model: Model) -> RequestedOutput:
 def _read_padding(inference: Inference, model: Model) -> dict[str, Scalar]:
     """Return the padding of the inputs that were given, in their datatypes."""
     padding: Any = inference.padding
+    if padding == {}:
+        return {}
     if not isinstance(padding, Mapping):
         raise MisfitError(f"padding must be a mapping of inputs, got {type(padding).__name__}")
     read: dict[str, Scalar] = {}
@@ -190,6 +192,8 @@ def _read_padding_value(value: Any, spec: TensorSpec) -> Scalar:
 
 
 def _read_parameters(parameters: Any) -> dict[str, Parameter]:
+    if parameters == {}:
+        return {}
     if not isinstance(parameters, Mapping):
         raise MisfitError(f"parameters must be a mapping, got {type(parameters).__name__}")
     for name, value in parameters.items():

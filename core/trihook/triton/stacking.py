@@ -56,7 +56,8 @@ def likeness(item: Inputs, model: Model) -> Hashable:
     shapes = tuple(
         (name, _shape_of_likes(name, array, item, model)) for name, array in item.tensors.items()
     )
-    return shapes, item.outputs, tuple(sorted(item.parameters.items()))
+    parameters = tuple(sorted(item.parameters.items())) if item.parameters else ()
+    return shapes, item.outputs, parameters
 
 
 def _shape_of_likes(name: str, array: Array, item: Inputs, model: Model) -> Hashable:
