@@ -59,6 +59,15 @@ def settings_options(command: Command) -> Command:
     return command
 
 
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Raise ``click.UsageError`` for a ``ConfigError``, so that the command ends with 2."""
+    try:
+        yield
+    except ConfigError as exc:
+        raise click.UsageError(str(exc)) from exc
+
+
 def read_settings(config: Path | None, **options: Any) -> Settings:
     """Build the settings from all layers; options that were not given are None or empty.
 
@@ -72,10 +81,8 @@ def read_settings(config: Path | None, **options: Any) -> Settings:
         for name, value in options.items()
         if not (value is None or value is False or value == ())
     }
-    try:
+    with usage_errors():
         return load_settings(given, os.environ, config)
-    except ConfigError as exc:
-        raise click.UsageError(str(exc)) from exc
 
 
 def read_home(home: Path | None) -> Home:
@@ -85,19 +92,8 @@ def read_home(home: Path | None) -> Home:
     """
     from trihook.deploy.home import find_home  # noqa: PLC0415 - pydantic takes its time
 
-    try:
+    with usage_errors():
         return find_home(home)
-    except ConfigError as exc:
-        raise click.UsageError(str(exc)) from exc
-
-
-@contextlib.contextmanager
-def usage_errors() -> Iterator[None]:
-    """Raise ``click.UsageError`` for a ``ConfigError``, so that the command ends with 2."""
-    try:
-        yield
-    except ConfigError as exc:
-        raise click.UsageError(str(exc)) from exc
 
 
 def log_to_stderr(*, verbose: bool = False) -> None:

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from trihook.deploy.generation import Generation, Wanted, read_generation, write_generation
 from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
-from trihook.deploy.launching import listen, spawn_supervisor
 from trihook.deploy.listing import service_names
 from trihook.deploy.logs import follow_logs, read_logs
-from trihook.deploy.records import read_record
 from trihook.deploy.registry import Model, Registry
-from trihook.deploy.status import Status, is_supervised, lock, read_status
-from trihook.deploy.storage import discard, explained, move_into_place, staged, write_file
+from trihook.deploy.starting import read_port, start_service
+from trihook.deploy.status import Status, is_supervised, read_status
+from trihook.deploy.storage import discard, explained, move_into_place, staged
 from trihook.deploy.waiting import answers, print_line, stop_supervisor, wait_for_generation
 from trihook.errors import DeploymentError
 
 DEFAULT_PORT = 6789
 
-_RECORD = "service.json"
-
 PathLike: TypeAlias = "str | os.PathLike[str]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """What is written of a service, whatever it runs."""
-
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +76,7 @@ class LocalService:
         )
         service._require_new(overwrite=overwrite)
         with explained(DeploymentError, f"service {name!r} cannot be deployed"):
-            _start(service, wanted, port)
+            start_service(service, wanted, port)
         return service
 
     @classmethod
@@ -121,7 +110,7 @@ class LocalService:
     def port(self) -> int:
         """The port that it listens at."""
         with self._explained():
-            return read_record(self.folder / _RECORD, _Record).port
+            return read_port(self.folder)
 
     @property
     def scoring_uri(self) -> str:
@@ -237,35 +226,3 @@ def _find_models(home: Home, models: Sequence[Model | str]) -> tuple[Model, ...]
 
 def _path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path)
-
-
-def _listens_at(service: LocalService, port: int) -> bool:
-    try:
-        return service.port == port
-    except DeploymentError:  # it is damaged, and to be replaced all the same
-        return False
-
-
-def _start(service: LocalService, wanted: Wanted, port: int) -> None:
-    """Write the service's folder, put it in its place, and start its supervisor."""
-    with staged(service.home.staging) as folder:
-        (folder / "generations" / "1").mkdir(parents=True)
-        (folder / "environments").mkdir()
-        (folder / "logs").mkdir()
-        write_generation(folder / "generations" / "1", wanted)
-        replaced = service.folder.is_dir()
-        if replaced and _listens_at(service, port):
-            service.delete()
-        with listen(port) as listener:
-            if replaced and service.folder.is_dir():
-                service.delete()
-            record = _Record(listener.getsockname()[1])
-            write_file(folder / _RECORD, json.dumps(asdict(record)).encode())
-            held = lock(folder)
-            try:
-                service.home.services.mkdir(exist_ok=True)
-                if not move_into_place(folder, service.folder):
-                    raise DeploymentError(f"service {service.name!r} is being deployed already")
-                spawn_supervisor(service.folder, listener, held)
-            finally:
-                os.close(held)

@@ -71,7 +71,6 @@ class Exchanges:
     ) -> None:
         self._sock = sock
         self._score = score
-        self._seconds = patience
         self._is_closing = is_closing
         self._patience = _Patience(sock, patience)
         self._turns = Turns()
@@ -95,9 +94,9 @@ class Exchanges:
         data = self._wait()
         while data and (head := parse_head(data)) is not None:
             came, data = data[head.size : head.size + head.length], data[head.size + head.length :]
-            body = Body(self._sock, came, head.length, self._seconds)
+            body = Body(self._sock, came, head.length, self._patience.seconds)
             is_last = not self._answer(head, body)
-            if is_last or not _drain(body, self._seconds):
+            if is_last or not _drain(body, self._patience.seconds):
                 return b""
             self._turns.give_way()
             data = data or self._wait()
@@ -133,8 +132,8 @@ class _Patience:
     def __init__(self, sock: Any, seconds: float) -> None:
         self.since: float | None = None
         self.is_over = False
+        self.seconds = seconds
         self._sock = sock
-        self._seconds = seconds
         self._timer = get_hub().loop.timer(seconds)
         self._timer.start(self._look)
 
@@ -143,7 +142,7 @@ class _Patience:
         self._timer.close()
 
     def _look(self) -> None:
-        left = self._seconds
+        left = self.seconds
         if self.since is not None:
             left -= time.monotonic() - self.since
         if left > 0:

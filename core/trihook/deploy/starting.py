@@ -1,0 +1,68 @@
+"""What a service's folder begins with, and the start of its supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trihook.deploy.generation import Wanted, write_generation
+from trihook.deploy.launching import listen, spawn_supervisor
+from trihook.deploy.records import read_record
+from trihook.deploy.status import lock
+from trihook.deploy.storage import move_into_place, staged, write_file
+from trihook.errors import DeploymentError
+
+if TYPE_CHECKING:
+    from trihook.deploy.service import LocalService
+
+_RECORD = "service.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What is written of a service, whatever it runs."""
+
+    port: int
+
+
+def read_port(folder: Path) -> int:
+    """Return the port of the service in a folder; raises ``OSError`` also where it is damaged."""
+    return read_record(folder / _RECORD, _Record).port
+
+
+def start_service(service: LocalService, wanted: Wanted, port: int) -> None:
+    """Write the service's folder, put it in its place, and start its supervisor.
+
+    A service that is there already is deleted, as late as may be.
+    """
+    with staged(service.home.staging) as folder:
+        (folder / "generations" / "1").mkdir(parents=True)
+        (folder / "environments").mkdir()
+        (folder / "logs").mkdir()
+        write_generation(folder / "generations" / "1", wanted)
+        replaced = service.folder.is_dir()
+        if replaced and _listens_at(service, port):
+            service.delete()
+        with listen(port) as listener:
+            if replaced and service.folder.is_dir():
+                service.delete()
+            record = _Record(listener.getsockname()[1])
+            write_file(folder / _RECORD, json.dumps(asdict(record)).encode())
+            held = lock(folder)
+            try:
+                service.home.services.mkdir(exist_ok=True)
+                if not move_into_place(folder, service.folder):
+                    raise DeploymentError(f"service {service.name!r} is being deployed already")
+                spawn_supervisor(service.folder, listener, held)
+            finally:
+                os.close(held)
+
+
+def _listens_at(service: LocalService, port: int) -> bool:
+    try:
+        return service.port == port
+    except DeploymentError:  # it is damaged, and to be replaced all the same
+        return False
