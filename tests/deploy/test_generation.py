@@ -155,3 +155,24 @@ def test_an_update_keeps_what_it_does_not_name(register, write, tmp_path):
     third = write(register("last", "main"), before=second, entry_script=tmp_path / "score.py")
     assert (second.app / "score.py").read_text() == "first"
     assert (third.app / "score.py").read_text() == "second"
+
+
+def test_settings_stay_until_others_are_given(register, write, tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "score.py").write_text(name)
+    (tmp_path / "settings.toml").write_text("port = 1")
+    (tmp_path / "second" / "trihook.toml").write_text("port = 2")
+    (tmp_path / "others.toml").write_text("port = 3")
+    model, script = register("main", "main"), tmp_path / "first" / "score.py"
+    generation = write(model, config=tmp_path / "settings.toml")
+    for wanted, port in [
+        ({}, 1),
+        ({"entry_script": script}, 1),
+        ({"source_directory": tmp_path / "first"}, 1),
+        ({"source_directory": tmp_path / "second"}, 2),
+        ({"entry_script": script}, 2),
+        ({"source_directory": tmp_path / "second", "config": tmp_path / "others.toml"}, 3),
+    ]:
+        generation = write(model, before=generation, **wanted)
+        assert (generation.app / "trihook.toml").read_text() == f"port = {port}"

@@ -148,13 +148,13 @@ def _write_app(app: Path, wanted: Wanted, before: Generation | None) -> str:
         script = _script_before(before)
     if script is None and before is not None:
         copy_tree(before.app, app)
-        _write_config(app, wanted.config)
+        _write_config(app, wanted, None)
         return before.spec.entry_script
     if source is not None:
         copy_tree(source, app)
     else:
         app.mkdir()
-    _write_config(app, wanted.config)
+    _write_config(app, wanted, before)
     if script is None:
         return ""
     found = script if source is None else source / script
@@ -173,10 +173,14 @@ def _script_before(before: Generation | None) -> Path:
     return Path(before.spec.entry_script)
 
 
-def _write_config(app: Path, config: Path | None) -> None:
-    if config is not None:
-        load_settings({}, {}, config)
-        shutil.copy(config, app / FILE_NAME)
+def _write_config(app: Path, wanted: Wanted, before: Generation | None) -> None:
+    """Write the settings file that is wanted; else what is there stays, or comes from before."""
+    file = app / FILE_NAME
+    if wanted.config is not None:
+        load_settings({}, {}, wanted.config)
+        shutil.copy(wanted.config, file)
+    elif before is not None and (before.app / FILE_NAME).exists() and not file.exists():
+        shutil.copy(before.app / FILE_NAME, file)
 
 
 def _write_environment(folder: Path, wanted: Wanted, before: Generation | None) -> str:
