@@ -70,6 +70,13 @@ def test_a_damaged_service_is_named_and_hides_no_other(add, home, damage):
     assert [row[0] for row in listed(home)[0]] == ["good"]
 
 
+def test_whoever_waits_for_a_service_is_told_that_it_is_damaged(add):
+    bad = add("bad")
+    cut(bad, "status.json")
+    with pytest.raises(DeploymentError, match=r"service 'bad' cannot be read: .*/status.json"):
+        bad.wait_for_deployment()
+
+
 def test_a_service_that_is_deleted_meanwhile_is_not_listed(add, home, monkeypatch):
     gone, good = add("gone"), add("good")
     monkeypatch.setattr(LocalService, "find_all", lambda **_: (gone, good))

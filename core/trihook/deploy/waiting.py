@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from trihook.deploy.logs import read_logs
 from trihook.deploy.status import Failure, is_supervised, read_status
+from trihook.deploy.storage import explained
 from trihook.errors import DeploymentError
 
 _POLL_SECONDS = 0.1
@@ -37,7 +38,8 @@ def wait_for_generation(folder: Path, generation: int, say: Callable[[str], obje
     said = ""
     while True:
         supervised = is_supervised(folder)  # before the status, which it ends with
-        status = read_status(folder)
+        with explained(DeploymentError, f"service {folder.name!r} cannot be read"):
+            status = read_status(folder)
         if say and status.step not in ("", said):
             said = status.step
             say(said)
