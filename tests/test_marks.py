@@ -51,6 +51,15 @@ def test_both_marks_are_kept():
     assert marks_of(preprocess) == Marks(takes, 4096)
 
 
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [({"models": "m"}, "function of a model, not 'm'"), ({"quick_below": None}, "bytes, not None")],
+)
+def test_a_mark_that_is_none_is_refused_where_it_is_made(mark, said):
+    with pytest.raises(TypeError, match=said):
+        hookimpl(**mark)
+
+
 def test_options_of_pluggy_reach_pluggy():
     given = {"specname": "preprocess", "tryfirst": True, "trylast": True}
 

@@ -123,6 +123,11 @@ class UnknownArgument:
     def postprocess(self, output): ...
 
 
+class ByKeyword:
+    @hookimpl
+    def preprocess(self, *, item): ...
+
+
 class NoGenerator:
     @hookimpl(wrapper=True)
     def postprocess(self): ...
@@ -161,6 +166,7 @@ BROKEN = {
         lambda: UnknownArgument,
         ["'postprocess'", "no argument 'output'", "did you mean 'outputs'?"],
     ),
+    "keyword": (lambda: ByKeyword, ["'preprocess'", "by position, not 'item' by keyword"]),
     "no generator": (lambda: NoGenerator, ["postprocess", "generator"]),
     "constructor": (lambda: Unconstructible, ["RuntimeError", "no licence"]),
     "needs argument": (lambda: NeedsArgument, ["TypeError", "size"]),

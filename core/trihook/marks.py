@@ -73,7 +73,11 @@ class HookimplMarker:
         quick_below: int = 0,
         **options: Any,
     ) -> F | Callable[[F], F]:
-        """Mark a function."""
+        """Mark a function; raises ``TypeError`` for a mark that is none."""
+        if models is not None and not callable(models):
+            raise TypeError(f"models is a function of a model, not {models!r}")
+        if not isinstance(quick_below, int):
+            raise TypeError(f"quick_below is a number of bytes, not {quick_below!r}")
 
         def mark(function: F) -> F:
             setattr(function, _ATTRIBUTE, Marks(models, quick_below))
