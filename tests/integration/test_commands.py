@@ -124,8 +124,7 @@ def test_a_plugin_that_is_not_installed_is_said_where_it_is_named(triton, tmp_pa
     listed = trihook("plugins", "-p", "no:pilow")
     assert (listed.returncode, listed.stderr) == (0, f"Warning: {said}\n")
     checked = trihook("check", "-p", "no:pilow", "--triton-url", triton.url)
-    assert checked.returncode == 1
-    assert f"FAIL  {said}\n" in checked.stdout
+    assert (checked.returncode, checked.stderr) == (0, f"Warning: {said}\n")
     with running_host(triton.url, "-p", "no:pilow") as host:
         assert host.log.count(f"[WARNING] {said}") == 1
     (tmp_path / "trihook.toml").write_text("load_plugins = ['pilow', 'nltk']\n")

@@ -52,8 +52,10 @@ def _check(settings: Settings) -> Iterator[Finding]:
         what = f"plugin {plugin.name} ({plugin.distribution} {plugin.version})"
         said = plugin.problem or f"{plugin.state} {', '.join(plugin.hooks)}".rstrip()
         yield Finding(plugin.state != "broken", f"{what}: {said}")
-    for absent in (*plugins.absent, *plugins.unblocked):
+    for absent in plugins.absent:
         yield Finding(False, absent)
+    for absent in plugins.unblocked:
+        click.echo(f"Warning: {absent}", err=True)
     lenient = settings.model_copy(update={"skip_broken_plugins": True})
     service = build_service(lenient, ThreadRuntime(), plugins)
     try:
