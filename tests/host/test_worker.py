@@ -492,12 +492,16 @@ def test_a_reply_comes_in_one_segment(host):
             assert _data_segments(client.socket) == count
 
 
-def test_a_connection_that_asks_nothing_does_not_hold_up_the_end():
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [(b"POST", b"/score", b"503"), (b"GET", b"/v2/health/live", b"200")]
+)
+def test_a_connection_that_asks_nothing_does_not_hold_up_the_end(method, path, status):
     with running_host(f"127.0.0.1:{free_port()}", ready=False) as host:
         with socket.create_connection(("127.0.0.1", host.port), timeout=10) as idle:
-            idle.sendall(_request(b"/score", b"POST", b"1.1", b"[1]"))
-            assert idle.recv(65536).startswith(b"HTTP/1.1 503 ")
+            idle.sendall(_request(path, method, b"1.1", b"[1]"))
+            assert idle.recv(65536).startswith(b"HTTP/1.1 " + status)
             host.process.send_signal(signal.SIGTERM)
             assert idle.recv(65536) == b""
         host.process.wait(timeout=20)  # and not after graceful_timeout, half a minute
         assert host.process.returncode == 0
+        assert "Traceback" not in host.log

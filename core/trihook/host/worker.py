@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -47,6 +48,7 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         super().__init__(*arguments)
         self.place = _PLACES.take()
         self._exchanges: set[Exchanges] = set()
+        self._idle: set[Any] = set()  # sockets that Gunicorn reads, between requests
 
     def patch(self) -> None:
         """Let what waits for the network give way to other greenlets; locks stay as they are.
@@ -104,6 +106,8 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     def _end_idle(self) -> None:
         for each in list(self._exchanges):
             each.end_if_idle()
+        for sock in list(self._idle):
+            _end_reading(sock)
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: object) -> None:
         """Serve one connection."""
@@ -111,13 +115,21 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         try:
             early = self._exchange(client)
             if early:
-                super().handle(listener, ReturnedSocket(client, early), addr)
+                self._hand_over(listener, ReturnedSocket(client, early), addr)
             elif early is not None:
                 util.close(client)
             else:
-                super().handle(listener, client, addr)
+                self._hand_over(listener, client, addr)
         finally:
             self.place.add(-1)
+
+    def _hand_over(self, listener: socket.socket, client: Any, addr: object) -> None:
+        """Let Gunicorn serve a connection, to its end."""
+        self._idle.add(client)
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._idle.discard(client)
 
     def _exchange(self, client: socket.socket) -> bytes | None:
         """Answer usual requests, and return the beginning of the first other one.
@@ -148,11 +160,22 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     ) -> None:
         """Answer one request."""
         joined, turns = JoinedSocket(sock), Turns()
+        self._idle.discard(sock)
         try:
             super().handle_request(listener_name, req, joined, addr)
         finally:
             joined.flush()
+            self._idle.add(sock)
         turns.give_way()
+
+
+def _end_reading(sock: socket.socket) -> None:
+    """Let whoever reads from a socket find its end, after what has come.
+
+    gevent's own ``shutdown`` would raise there instead, and one of TLS forget its keys.
+    """
+    with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as copy:
+        copy.shutdown(socket.SHUT_RD)
 
 
 class JoinedSocket:
