@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from trihook.deploy.generation import Generation, Wanted, read_generation, write_generation
-from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
+from trihook.deploy.home import NAME, Home, find_home
 from trihook.deploy.listing import service_names
 from trihook.deploy.logs import follow_logs, read_logs
 from trihook.deploy.registry import Model, Registry
-from trihook.deploy.starting import read_port, start_service
+from trihook.deploy.starting import read_port, require_new, start_service
 from trihook.deploy.status import Status, is_supervised, read_status
 from trihook.deploy.storage import discard, explained, move_into_place, staged
 from trihook.deploy.waiting import answers, print_line, stop_supervisor, wait_for_generation
@@ -74,9 +74,9 @@ class LocalService:
             workers=workers,
             timeout=timeout,
         )
-        service._require_new(overwrite=overwrite)
+        require_new(service, overwrite=overwrite)
         with explained(DeploymentError, f"service {name!r} cannot be deployed"):
-            start_service(service, wanted, port)
+            start_service(service, wanted, port, overwrite=overwrite)
         return service
 
     @classmethod
@@ -171,7 +171,7 @@ class LocalService:
         """
         if not is_supervised(self.folder) or self.status.phase != "running":
             raise DeploymentError(f"service {self.name!r} is {self.state}: deploy it again instead")
-        before = self.generation
+        before, number = self.generation, self._next_number()
         wanted = Wanted(
             _find_models(self.home, before.spec.models if models is None else models),
             entry_script=_path(entry_script),
@@ -184,8 +184,8 @@ class LocalService:
             staged(self.home.staging) as folder,
         ):
             write_generation(folder, wanted, before)
-            status = self.status
-            number = max(status.generation, status.failure.generation) + 1
+            if self._next_number() != number:
+                raise DeploymentError(f"service {self.name!r} was updated meanwhile: do it again")
             if not move_into_place(folder, self.folder / "generations" / str(number)):
                 raise DeploymentError(f"service {self.name!r} is being updated already")
         wait_for_generation(self.folder, number, say if show_output else None)
@@ -204,17 +204,12 @@ class LocalService:
             stop_supervisor(self.folder)
             discard(self.folder, self.home.staging)
 
+    def _next_number(self) -> int:
+        status = self.status
+        return max(status.generation, status.failure.generation) + 1
+
     def _explained(self) -> AbstractContextManager[None]:
         return explained(DeploymentError, f"service {self.name!r} cannot be read")
-
-    def _require_new(self, *, overwrite: bool) -> None:
-        if not NAME.fullmatch(self.name):
-            raise DeploymentError(f"{self.name!r} cannot name a service: expected {NAME_RULE}")
-        if not overwrite and self.folder.is_dir() and self.state not in ("failed", "stopped"):
-            raise DeploymentError(
-                f"service {self.name!r} is {self.state} already: update it, delete it, "
-                "or deploy with --overwrite"
-            )
 
 
 def _find_models(home: Home, models: Sequence[Model | str]) -> tuple[Model, ...]:

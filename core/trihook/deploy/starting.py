@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trihook.deploy.generation import Wanted, write_generation
+from trihook.deploy.home import NAME, NAME_RULE
 from trihook.deploy.launching import listen, spawn_supervisor
 from trihook.deploy.records import read_record
 from trihook.deploy.status import lock
@@ -33,16 +34,30 @@ def read_port(folder: Path) -> int:
     return read_record(folder / _RECORD, _Record).port
 
 
-def start_service(service: LocalService, wanted: Wanted, port: int) -> None:
+def require_new(service: LocalService, *, overwrite: bool) -> None:
+    """Raise :class:`trihook.DeploymentError` unless the service's name is free, or to be freed."""
+    if not NAME.fullmatch(service.name):
+        raise DeploymentError(f"{service.name!r} cannot name a service: expected {NAME_RULE}")
+    if overwrite or not service.folder.is_dir() or service.state in ("failed", "stopped"):
+        return
+    raise DeploymentError(
+        f"service {service.name!r} is {service.state} already: update it, delete it, "
+        "or deploy with --overwrite"
+    )
+
+
+def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite: bool) -> None:
     """Write the service's folder, put it in its place, and start its supervisor.
 
-    A service that is there already is deleted, as late as may be.
+    A service that is there already is deleted, as late as may be. What to write may take a
+    minute, in which another may have deployed one of this name.
     """
     with staged(service.home.staging) as folder:
         (folder / "generations" / "1").mkdir(parents=True)
         (folder / "environments").mkdir()
         (folder / "logs").mkdir()
         write_generation(folder / "generations" / "1", wanted)
+        require_new(service, overwrite=overwrite)
         replaced = service.folder.is_dir()
         if replaced and _listens_at(service, port):
             service.delete()
