@@ -208,3 +208,9 @@ class DeadlineError(ScoringError):
     """Triton or a plugin did not answer in the time the request has."""
 
     code = "deadline_exceeded"
+
+
+def describe_os_error(exc: OSError) -> str:
+    """Say in few words why, and at which file: ``no space left on device: /tmp/x``."""
+    where = f": {exc.filename}" if exc.filename else ""
+    return f"{(exc.strerror or 'unknown').lower()}{where}"

@@ -6,10 +6,12 @@ that ended by itself raises :class:`PartError` when it is asked.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Protocol
 
-from trihook.errors import TrihookError
+from trihook.errors import TrihookError, describe_os_error
 
 LOOPBACK = "127.0.0.1"
 _REASON = re.compile(r"[\w.]*(?:Error|Exception|Interrupt|Exit|Warning): .+")
@@ -23,6 +25,15 @@ class PartError(TrihookError):
     def __init__(self, reason: str, lines: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.lines = lines
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Raise :class:`PartError` for what the system refuses a part, such as room on the disk."""
+    try:
+        yield
+    except OSError as exc:
+        raise PartError(describe_os_error(exc)) from exc
 
 
 class Part(Protocol):

@@ -11,7 +11,7 @@ from pathlib import Path
 from trihook.deploy.environment_part import EnvironmentPart
 from trihook.deploy.generation import Generation
 from trihook.deploy.host_part import HostPart
-from trihook.deploy.parts import Part, PartError
+from trihook.deploy.parts import Part, PartError, told
 from trihook.deploy.status import Failure
 from trihook.deploy.triton_part import TritonPart
 
@@ -92,10 +92,11 @@ class Stack:
         """Tell whether a part is ready; a failure stands in ``failure`` then."""
         part = kept.part
         try:
-            if not part.is_started:
-                kept.started = time.monotonic()
-                part.start()
-            ready = part.is_ready()
+            with told():
+                if not part.is_started:
+                    kept.started = time.monotonic()
+                    part.start()
+                ready = part.is_ready()
         except PartError as exc:
             self._fail(part, str(exc), exc.lines)
             return False
@@ -116,12 +117,13 @@ class Stack:
     def _keep_up(self, kept: _Kept) -> None:
         part = kept.part
         try:
-            if part.is_started:
-                part.is_ready()
-            elif time.monotonic() >= kept.retry_at:
-                kept.started = time.monotonic()
-                self.recoveries += 1
-                part.start()
+            with told():
+                if part.is_started:
+                    part.is_ready()
+                elif time.monotonic() >= kept.retry_at:
+                    kept.started = time.monotonic()
+                    self.recoveries += 1
+                    part.start()
         except PartError as exc:
             _LOG.warning("%s is started again: %s", part.name, exc)
             kept.failed()

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from trihook.errors import TrihookError
+from trihook.errors import TrihookError, describe_os_error
 
 _CHUNK = 1 << 20
 
@@ -28,9 +28,7 @@ def explained(error: type[TrihookError], what: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        reason = (exc.strerror or "unknown").lower()
-        where = f": {exc.filename}" if exc.filename else ""
-        raise error(f"{what}: {reason}{where}") from exc
+        raise error(f"{what}: {describe_os_error(exc)}") from exc
 
 
 @contextlib.contextmanager

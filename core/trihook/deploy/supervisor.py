@@ -20,7 +20,8 @@ from pathlib import Path
 
 from trihook.deploy.generation import read_generation
 from trihook.deploy.stack import Stack
-from trihook.deploy.status import Status, write_status
+from trihook.deploy.status import Failure, Status, write_status
+from trihook.errors import describe_os_error
 
 _LOG = logging.getLogger(__name__)
 _TICK_SECONDS = 0.1
@@ -72,7 +73,7 @@ class Supervisor:
                 stack.tick()
         if self._next is not None:
             if self._next.failure is not None:
-                self._give_up(self._next)
+                self._give_up(self._next, self._next.failure)
             elif self._next.was_ready:
                 self._replace(self._next)
         for stack in [stack for stack in self._retired if stack.is_drained()]:
@@ -84,10 +85,18 @@ class Supervisor:
         newest = max(int(folder.name) for folder in generations.iterdir())
         seen = max(self._status.generation, self._status.failure.generation)
         if self._next is None and newest > seen:
-            generation = read_generation(generations / str(newest))
-            _LOG.info("starting generation %d: %s", newest, ", ".join(generation.spec.models))
-            folders = (self._folder / "environments", self._folder / "logs")
-            self._next = Stack(generation, self._listener, *folders)
+            try:
+                self._next = self._begin(generations / str(newest))
+            except OSError as exc:
+                self._fail(Failure(newest, "generation", describe_os_error(exc)))
+
+    def _begin(self, folder: Path) -> Stack:
+        generation = read_generation(folder)
+        _LOG.info(
+            "starting generation %d: %s", generation.number, ", ".join(generation.spec.models)
+        )
+        folders = (self._folder / "environments", self._folder / "logs")
+        return Stack(generation, self._listener, *folders)
 
     def _replace(self, stack: Stack) -> None:
         _LOG.info("generation %d is ready", stack.generation.number)
@@ -96,16 +105,21 @@ class Supervisor:
             self._retired.append(self._current)
         self._current, self._next = stack, None
 
-    def _give_up(self, stack: Stack) -> None:
-        failure = stack.failure
-        assert failure is not None  # noqa: S101 - why it is given up
-        _LOG.error("generation %d failed: %s: %s", failure.generation, failure.part, failure.reason)
+    def _give_up(self, stack: Stack, failure: Failure) -> None:
+        """Leave it at the generation before; a host that has begun to answer ends like that one."""
         self._next = None
         if self._current is None:
             stack.stop()
+        else:
+            stack.drain()
+            self._retired.append(stack)
+        self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        _LOG.error("generation %d failed: %s: %s", failure.generation, failure.part, failure.reason)
+        if self._current is None:
             self._say(phase="failed", step="", failure=failure)
         else:
-            self._remove(stack)
             self._say(failure=failure)
 
     def _remove(self, stack: Stack) -> None:

@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from trihook.errors import LocalTritonError
+from trihook.errors import LocalTritonError, describe_os_error
 from trihook.local import _supervisor
 from trihook.local.command import ServerOptions, prepare
 from trihook.local.installation import Installation
@@ -58,7 +58,17 @@ class Launch:
 
 
 def launch(installation: Installation, options: ServerOptions, log_file: Path | None) -> Launch:
-    """Start Triton under a supervisor, and return without waiting until it is ready."""
+    """Start Triton under a supervisor, and return without waiting until it is ready.
+
+    Raises :class:`LocalTritonError`, also where there is no room, or no way to write the log.
+    """
+    try:
+        return _launch(installation, options, log_file)
+    except OSError as exc:
+        raise LocalTritonError(f"Triton cannot be started: {describe_os_error(exc)}") from exc
+
+
+def _launch(installation: Installation, options: ServerOptions, log_file: Path | None) -> Launch:
     mark = new_mark()
     folder = Path(tempfile.gettempdir(), mark)
     folder.mkdir(mode=0o700)
