@@ -140,6 +140,59 @@ def test_wrong_settings_are_refused(register, write, tmp_path):
         write(register("main", "main"), config=config)
 
 
+def test_wrong_settings_of_a_source_directory_are_refused_too(register, write, tmp_path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "score.py").write_text("")
+    (tmp_path / "code" / "trihook.toml").write_text("prot = 1")
+    with pytest.raises(ConfigError, match=r"'prot' in .*/code/trihook.toml is no setting"):
+        write(register("main", "main"), source_directory=tmp_path / "code", entry_script="score.py")
+
+
+@pytest.mark.parametrize("settings", ["default_model = 'absent'", "[models.absent]\nmax_batch = 2"])
+def test_settings_for_a_model_that_would_not_be_there_are_refused(
+    register, write, tmp_path, settings
+):
+    config = tmp_path / "settings.toml"
+    config.write_text(settings)
+    said = "name model 'absent', which the service would not have; it would have a, b"
+    with pytest.raises(ConfigError, match=said):
+        write(register("main", "a", "b"), config=config)
+
+
+def test_an_update_that_takes_a_model_away_from_the_settings_is_refused(register, write, tmp_path):
+    config = tmp_path / "settings.toml"
+    config.write_text("[models.b]")
+    one, two = register("one", "a"), register("two", "b")
+    both = write(one, two, config=config)
+    with pytest.raises(ConfigError, match="name model 'b'"):
+        write(one, before=both)
+
+
+def test_a_script_may_be_a_link_and_its_source_directory_too(register, write, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "shared.py").write_text("shared")
+    (tmp_path / "real" / "score.py").symlink_to(tmp_path / "shared.py")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    model, before = register("main", "main"), None
+    for script in ("score.py", tmp_path / "real" / "score.py"):
+        before = write(
+            model, before=before, source_directory=tmp_path / "link", entry_script=script
+        )
+        assert before.spec.entry_script == "score.py"
+        assert (before.app / "score.py").read_text() == "shared"
+
+
+def test_a_script_outside_its_source_directory_is_refused(register, write, tmp_path):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "score.py").write_text("")
+    with pytest.raises(DeploymentError, match=r"score.py is not in the source directory .*/code"):
+        write(
+            register("main", "main"),
+            source_directory=tmp_path / "code",
+            entry_script=tmp_path / "score.py",
+        )
+
+
 def test_an_update_keeps_what_it_does_not_name(register, write, tmp_path):
     (tmp_path / "score.py").write_text("first")
     first = write(

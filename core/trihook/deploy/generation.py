@@ -18,12 +18,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from trihook.config import FILE_NAME, load_settings
+from trihook.config import FILE_NAME, Settings, load_settings
 from trihook.deploy.conda import REQUIREMENTS, copy_requirements, write_requirements
 from trihook.deploy.records import read_record
 from trihook.deploy.registry import Model
 from trihook.deploy.storage import copy_tree, link_tree, write_file
-from trihook.errors import DeploymentError
+from trihook.errors import ConfigError, DeploymentError
 
 _SPEC = "spec.json"
 
@@ -163,7 +163,17 @@ def _write_app(app: Path, wanted: Wanted, before: Generation | None) -> str:
     if source is None:
         shutil.copy(found, app)
         return script.name
-    return os.path.relpath(found.resolve(), source.resolve())
+    return _place_in(source, found)
+
+
+def _place_in(source: Path, script: Path) -> str:
+    """Return where in its source directory a script is; what is linked there counts as there."""
+    real = script.parent.resolve() / script.name
+    for inner, outer in ((script, source), (real, source.resolve())):
+        place = os.path.relpath(inner, outer)
+        if Path(place).parts[0] != os.pardir:
+            return place
+    raise DeploymentError(f"the entry script {script} is not in the source directory {source}")
 
 
 def _script_before(before: Generation | None) -> Path:
@@ -176,9 +186,12 @@ def _script_before(before: Generation | None) -> Path:
 def _write_config(app: Path, wanted: Wanted, before: Generation | None) -> None:
     """Write the settings file that is wanted; else what is there stays, or comes from before."""
     file = app / FILE_NAME
+    brought = wanted.source_directory / FILE_NAME if wanted.source_directory else file
     if wanted.config is not None:
         load_settings({}, {}, wanted.config)
         shutil.copy(wanted.config, file)
+    elif brought.exists():
+        load_settings({}, {}, brought)
     elif before is not None and (before.app / FILE_NAME).exists() and not file.exists():
         shutil.copy(before.app / FILE_NAME, file)
 
@@ -193,9 +206,17 @@ def _write_environment(folder: Path, wanted: Wanted, before: Generation | None) 
 
 
 def _choose_default(app: Path, names: list[str], wanted: Wanted) -> str:
-    """Choose what /score scores with, where that is open: the model named as registered."""
+    """Choose what /score scores with, where that is open: the model named as registered.
+
+    A host is not ready before all models that its settings name; so they must be there.
+    """
     config = app / FILE_NAME
-    if config.exists() and load_settings({}, {}, config).default_model:
-        return ""
+    settings = load_settings({}, {}, config) if config.exists() else Settings.model_validate({})
+    if missing := {*settings.models, settings.default_model} - {"", *names}:
+        raise ConfigError(
+            f"the settings name model {min(missing)!r}, which the service would not have; "
+            f"it would have {', '.join(names)}"
+        )
     registered = wanted.models[0].name
-    return registered if len(names) > 1 and registered in names else ""
+    is_open = not settings.default_model and len(names) > 1
+    return registered if is_open and registered in names else ""
