@@ -304,6 +304,25 @@ def run(data):
 """
 
 
+def test_a_service_outlives_its_folder_for_temporary_files(home, models, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        service = LocalService.deploy("lasting", ["vector:1"], port=0, home=home)
+        service.wait_for_deployment()
+    folder.rename(tmp_path / "moved")
+    with pytest.raises(DeploymentError, match="Triton cannot be started: no such file"):
+        service.update(["vector:2"])
+    assert score(service) == [8.0, 14.0]
+    os.kill(service.status.triton, signal.SIGKILL)
+    wait_until(lambda: service.status.triton is None)
+    folder.mkdir()
+    wait_until(lambda: service.state == "running", 30)
+    assert score(service) == [8.0, 14.0]
+    service.delete()
+
+
 def test_a_script_is_updated_without_loss_and_not_by_a_broken_one(home, models, tmp_path):
     script = tmp_path / "score.py"
     script.write_text(SCRIPT.replace("LENGTH", "2"))

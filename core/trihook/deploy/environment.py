@@ -19,7 +19,7 @@ def build(requirements: Path, folder: Path) -> int:
     Paths in the file are relative to its folder. The file ``built`` appears when it is complete.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=True)
+    venv.create(folder, symlinks=True, with_pip=True)  # as ``python -m venv`` does
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     install = [*pip, "install", "--no-input", "-r", str(requirements.absolute())]
     status = subprocess.run(install, cwd=requirements.parent, check=False).returncode  # noqa: S603 - the environment's own pip

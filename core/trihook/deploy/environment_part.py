@@ -57,6 +57,7 @@ class EnvironmentPart:
         if self._process.returncode:
             lines = last_lines(self._log, self._start)
             raise PartError(lines[-1] if lines else describe_end(self._process.returncode), lines)
+        self._process = None  # the number of a process that has ended may be another's soon
         return True
 
     def describe(self) -> str:

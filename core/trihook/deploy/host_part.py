@@ -11,10 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from trihook.config import FILE_NAME, Settings, load_settings
 from trihook.deploy.generation import Generation
 from trihook.deploy.parts import LOOPBACK, PROBE_SECONDS, PartError, reason_in
 from trihook.deploy.process import describe_end, kill_group, last_lines, spawn
 from trihook.deploy.triton_part import TritonPart
+from trihook.errors import ConfigError
 
 
 class HostPart:
@@ -78,6 +80,16 @@ class HostPart:
         what = f"running init() of {script}" if script else "loading the plugins"
         return f"host: {what}{f' ({self._said})' if self._said else ''}"
 
+    @property
+    def patience(self) -> float:
+        """How many seconds it gives the requests under way when it is to end."""
+        config = self._generation.app / FILE_NAME
+        try:
+            settings = load_settings({}, self._environment(), config if config.exists() else None)
+        except ConfigError:
+            settings = Settings.model_validate({})
+        return settings.graceful_timeout
+
     def drain(self) -> None:
         """Let it end the requests that it has accepted, and take no others."""
         if self._process is not None:
@@ -99,7 +111,7 @@ class HostPart:
 
     def _command(self) -> list[str]:
         spec = self._generation.spec
-        command = [self.python, "-m", "trihook", "serve", "--port", "0"]
+        command = [self.python, "-m", "trihook", "serve", "--host", LOOPBACK, "--port", "0"]
         command += ["--triton-url", self._triton_address, "--workers", str(spec.workers)]
         if spec.entry_script:
             command += ["--entry-script", spec.entry_script]
@@ -114,7 +126,7 @@ class HostPart:
         environment = {name: value for name, value in os.environ.items() if name not in theirs}
         environment["TRIHOOK_TRITON_URL"] = self._triton_address
         if default_model := self._generation.spec.default_model:
-            environment["TRIHOOK_DEFAULT_MODEL"] = default_model
+            environment.setdefault("TRIHOOK_DEFAULT_MODEL", default_model)
         return environment
 
     def _answers(self) -> bool:

@@ -16,7 +16,7 @@ from trihook.deploy.status import Failure
 from trihook.deploy.triton_part import TritonPart
 
 _LOG = logging.getLogger(__name__)
-_DRAIN_SECONDS = 60  # over what the host's own graceful_timeout is by default
+_MARGIN_SECONDS = 30  # over the host's own graceful_timeout
 _STEADY_SECONDS = 10
 _MAX_DELAY = 4.0
 
@@ -75,7 +75,7 @@ class Stack:
 
     def drain(self) -> None:
         """Begin to end: the host takes no further request, and ends those it has accepted."""
-        self._drain_until = time.monotonic() + _DRAIN_SECONDS
+        self._drain_until = time.monotonic() + self.host.patience + _MARGIN_SECONDS
         self.host.drain()
 
     def is_drained(self) -> bool:
