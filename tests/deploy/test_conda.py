@@ -43,6 +43,12 @@ def test_files_in_the_list_are_copied(conda, tmp_path):
     assert (tmp_path / "out" / "wheels" / "trihook-9.0-py3-none-any.whl").read_bytes() == b"wheel"
 
 
+@pytest.mark.parametrize("name", ["", "acme @ "])
+def test_a_wheel_at_an_address_is_left_to_pip(conda, name):
+    line = f"{name}https://example.org/acme-1.0-py3-none-any.whl"
+    assert conda(f"dependencies: [{{pip: ['{line}']}}]") == ["./wheels/trihook.whl", line]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -87,7 +87,7 @@ def _pip_lists(dependencies: Iterable[object]) -> Iterator[object]:
 
 
 def _is_path(line: str) -> bool:
-    return line.startswith((".", "/")) or line.endswith(".whl")
+    return "://" not in line and (line.startswith((".", "/")) or line.endswith(".whl"))
 
 
 def _name(line: str) -> str:
