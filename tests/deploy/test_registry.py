@@ -1,5 +1,6 @@
 """Registered models: what is taken, versions, checksums, and what kills and races leave."""
 
+import errno
 import json
 import os
 import random
@@ -12,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from servers import environment
 from trihook import ConfigError, RegistryError, RepositoryError
-from trihook.deploy import Model, Registry
+from trihook.deploy import Model, Registry, storage
+from trihook.deploy import registry as module
 from trihook.deploy.home import Home, find_home
 
 REGISTER = [sys.executable, "-m", "trihook", "register"]
@@ -230,6 +232,35 @@ def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(registry, f
     assert [model.version for model in registry.models()] == [1]
     assert register(registry, folder).version == 3
     assert len(files_below(home.folder)) == 2 * 2 + 1
+
+
+@pytest.mark.parametrize("reference", ["vector:1", "vector"])
+def test_a_deletion_that_was_cut_short_can_be_done_again(
+    registry, folder, home, monkeypatch, reference
+):
+    def fail(*_):
+        raise OSError(errno.EIO, "input/output error")
+
+    register(registry, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "discard", fail)
+        with pytest.raises(RegistryError, match="vector:1 cannot be deleted"):
+            registry.delete("vector:1", {})
+    assert registry.models() == ()
+    with pytest.raises(RegistryError, match="no model 'vector' is registered"):
+        registry.find("vector:1")
+    assert registry.delete(reference, {}) == ("vector:1",)
+    assert not (home.models / "vector" / "1").exists()
+
+
+def test_a_full_disk_does_not_keep_anybody_from_deleting(registry, folder, home, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    register(registry, folder)
+    monkeypatch.setattr(storage, "staged", full)
+    assert registry.delete("vector:1", {}) == ("vector:1",)
+    assert [file.name for file in files_below(home.models)] == ["1.deleted"]
 
 
 def test_a_deleted_name_leaves_nothing(registry, folder, home):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -147,7 +147,7 @@ class Registry:
 
         Raises :class:`trihook.RegistryError`, saying what there is.
         """
-        return self._read(*self._resolve(reference))
+        return self._read(*self._resolve(reference, self._versions))
 
     def models(self) -> tuple[Model, ...]:
         """Return all versions of all models, by name and version; one may have a ``problem``."""
@@ -165,9 +165,9 @@ class Registry:
         ``NAME:VERSION`` that they use: such a version is not deleted. Raises
         :class:`trihook.RegistryError`.
         """
-        name, version = self._resolve(reference)
+        name, version = self._resolve(reference, self._leftovers)
         whole = ":" not in reference
-        doomed = tuple(f"{name}:{n}" for n in (self._versions(name) if whole else (version,)))
+        doomed = tuple(f"{name}:{n}" for n in (self._leftovers(name) if whole else (version,)))
         for model in doomed:
             if users := used_by.get(model):
                 raise RegistryError(f"model {model} is used by service {', '.join(users)}")
@@ -179,12 +179,12 @@ class Registry:
             discard(folder, self._home.staging)
         return doomed
 
-    def _resolve(self, reference: str) -> tuple[str, int]:
-        """Return the name and the version that a reference means."""
+    def _resolve(self, reference: str, find: Callable[[str], tuple[int, ...]]) -> tuple[str, int]:
+        """Return the name and the version that a reference means, of those that ``find`` finds."""
         name, _, version = reference.partition(":")
-        versions = self._versions(name) if NAME.fullmatch(name) else ()
+        versions = find(name) if NAME.fullmatch(name) else ()
         if not versions:
-            known = ", ".join(filter(self._versions, self._names())) or "none"
+            known = ", ".join(filter(find, self._names())) or "none"
             raise RegistryError(f"no model {name!r} is registered; registered are: {known}")
         if ":" not in reference:
             return name, versions[-1]
@@ -215,6 +215,11 @@ class Registry:
         folder = self._home.models / name
         numbers = sorted(set(self._numbers(name)))
         return tuple(n for n in numbers if not (folder / f"{n}{_DELETED}").exists())
+
+    def _leftovers(self, name: str) -> tuple[int, ...]:
+        """Return the versions whose files are there, those too whose deletion was cut short."""
+        folder = self._home.models / name
+        return tuple(n for n in sorted(set(self._numbers(name))) if (folder / str(n)).exists())
 
     def _numbers(self, name: str) -> Iterator[int]:
         """Return the numbers that were given, those of deleted versions among them."""

@@ -73,10 +73,18 @@ def move_into_place(folder: Path, target: Path) -> bool:
 
 
 def discard(folder: Path, area: Path) -> None:
-    """Make a folder vanish at once, and then remove it, by way of the staging area."""
-    with staged(area) as trash, contextlib.suppress(FileNotFoundError):
-        folder.rename(trash / "discarded")
-        _flush(folder.parent)
+    """Make a folder vanish at once, and then remove it, by way of the staging area.
+
+    Where the disk is full there is no such way, and it goes file by file.
+    """
+    try:
+        with staged(area) as trash, contextlib.suppress(FileNotFoundError):
+            folder.rename(trash / "discarded")
+            _flush(folder.parent)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        shutil.rmtree(folder)
 
 
 def write_file(path: Path, content: bytes) -> None:
