@@ -1,15 +1,18 @@
 """Services as they lie on the disk, whole or damaged: what can be told without a process."""
 
 import json
+import os
 import shutil
 
 import pytest
 from click.testing import CliRunner
 from trihook import DeploymentError
 from trihook.cli.services import services
-from trihook.deploy import LocalService, used_models
+from trihook.deploy import LocalService, Registry, starting, used_models
+from trihook.deploy import service as module
+from trihook.deploy.generation import write_generation
 from trihook.deploy.home import Home
-from trihook.deploy.status import Status, write_status
+from trihook.deploy.status import Failure, Status, lock, write_status
 
 SPEC = {"models": ["vector:1"], "workers": 2}
 
@@ -75,6 +78,66 @@ def test_whoever_waits_for_a_service_is_told_that_it_is_damaged(add):
     cut(bad, "status.json")
     with pytest.raises(DeploymentError, match=r"service 'bad' cannot be read: .*/status.json"):
         bad.wait_for_deployment()
+
+
+def test_whoever_waits_for_a_service_is_told_that_it_was_deleted(add):
+    gone = add("gone")
+    shutil.rmtree(gone.folder)
+    with pytest.raises(DeploymentError, match="service 'gone' was deleted meanwhile"):
+        gone.wait_for_deployment()
+
+
+@pytest.fixture
+def model(home, tmp_path):
+    file = tmp_path / "source" / "triton" / "vector" / "1" / "model.onnx"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"onnx")
+    return Registry(home).register(tmp_path / "source", "vector", tags={})
+
+
+@pytest.fixture
+def running(add):
+    """Say of a service that it runs, as long as its lock is held."""
+    held = []
+
+    def run(name):
+        service = add(name)
+        (service.folder / "generations" / "1" / "app").mkdir()
+        write_status(service.folder, Status("running", generation=1))
+        held.append(lock(service.folder))
+        return service
+
+    yield run
+    for handle in held:
+        os.close(handle)
+
+
+def test_a_service_that_was_deployed_meanwhile_is_not_replaced(home, model, running, monkeypatch):
+    def write(folder, wanted):
+        first.append(running("vector"))
+        return write_generation(folder, wanted)
+
+    first = []
+    monkeypatch.setattr(starting, "write_generation", write)
+    with pytest.raises(DeploymentError, match=r"service 'vector' is .* already: update it"):
+        LocalService.deploy("vector", [model], port=0, home=home.folder)
+    assert first[0].status.generation == 1
+    assert list(home.staging.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "other", [Status("running", 2), Status("running", 1, failure=Failure(generation=2))]
+)
+def test_an_update_that_came_between_is_not_undone(home, model, running, monkeypatch, other):
+    def write(folder, wanted, before):
+        write_status(service.folder, other)
+        return write_generation(folder, wanted, before)
+
+    service = running("vector")
+    monkeypatch.setattr(module, "write_generation", write)
+    with pytest.raises(DeploymentError, match="service 'vector' was updated meanwhile"):
+        service.update()
+    assert [path.name for path in (service.folder / "generations").iterdir()] == ["1"]
 
 
 def test_a_service_that_is_deleted_meanwhile_is_not_listed(add, home, monkeypatch):

@@ -58,6 +58,12 @@ def test_a_taken_port_has_status_1_and_one_line(repository: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_log_that_cannot_be_written_has_status_1_and_one_line(repository: Path) -> None:
+    result = run(repository, "--log-file", repository / "absent" / "triton.log")
+    said = f"no such file or directory: {repository}/absent/triton.log"
+    assert (result.exit_code, result.stderr) == (1, f"Error: Triton cannot be started: {said}\n")
+
+
 def test_signal_handlers_are_put_back(repository: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with socket.create_server(("127.0.0.1", 0)) as taken:

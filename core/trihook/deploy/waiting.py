@@ -81,7 +81,11 @@ def answers(url: str) -> bool:
 
 
 def _explain_silence(folder: Path) -> str:
-    if shutil.disk_usage(folder).free < _LITTLE_BYTES:
+    try:
+        free = shutil.disk_usage(folder).free
+    except FileNotFoundError:
+        return f"service {folder.name!r} was deleted meanwhile"
+    if free < _LITTLE_BYTES:
         return f"service {folder.name!r} failed: no space left on the disk of {folder}"
     lines = [line for part, line in read_logs(folder) if part == "service"]
     said = f": {lines[-1]}" if lines else " without a word"
