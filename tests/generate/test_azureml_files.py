@@ -108,7 +108,7 @@ def test_version_1_deploys_to_port_6789_or_to_kubernetes_with_a_gpu(files):
 def test_several_models_are_one_asset_that_names_them():
     files = render_files(deployment("bidaf_onnx:3", "densenet_onnx:1"), b"", REQUIREMENTS, WHEEL)
     model = files["model.yml"].decode()
-    assert '\nname: triton-bidaf\nversion: "1"\n' in model
+    assert '\nname: "triton-bidaf"\nversion: "1"\n' in model
     assert '\n  "bidaf_onnx": "3"\n  "densenet_onnx": "1"\n' in model
     assert "\nmodel: azureml:triton-bidaf:1\n" in files["deployment.yml"].decode()
 
