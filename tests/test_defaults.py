@@ -94,6 +94,7 @@ def test_bytes_in_json_are_base64(raw):
         (None, "got null"),
         ({"z": [1, 2]}, "got the names 'z'"),
         ({"x": [1, 2], "z": 1}, "got the names 'x', 'z'"),
+        (dict.fromkeys(map(str, range(99))), "'14', '15', … (99)"),
         ({"inputs": {"z": [1]}}, "declares no input 'z'"),
         ({"inputs": {}}, "x FP32 [2] is missing"),
         ([1, 2, 3], "shape [3]"),

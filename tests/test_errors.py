@@ -63,6 +63,11 @@ def test_an_error_holds_message_stage_and_plugin():
     assert (error.stage, error.plugin) == ("preprocess", "pillow")
 
 
+def test_a_message_without_end_is_cut():
+    error = PayloadError("x" * 5000)
+    assert error.message == str(error) == "x" * 4096 + "…"
+
+
 def test_stage_and_plugin_are_filled_in_once():
     error = HookError("failed")
     assert error.at("preprocess", "one") is error

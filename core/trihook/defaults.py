@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from trihook.types import Inference, Item, JsonValue, Model, ModelRef, Outputs, 
 
 _ANY_SIZE = sys.maxsize
 _QUICK_BELOW = 16 * 1024  # some 1,600 numbers, which take 0.2 ms
+_MOST_NAMES = 16  # of what was sent, in an error
 _MAX_DIMENSIONS = 32  # numpy 1.x has no arrays beyond that
 
 
@@ -79,11 +81,16 @@ def _tensors(data: JsonValue | bytes, model: Model) -> dict[str, JsonValue]:
             return data
     elif isinstance(data, list | int | float | bool | str) and len(names) == 1:
         return {names[0]: data}
-    came = f"the names {', '.join(map(repr, data))}" if isinstance(data, dict) else _kind(data)
+    came = f"the names {_quoted(data)}" if isinstance(data, dict) else _kind(data)
     raise PayloadError(
         f"no plugin takes this item for model {model.name!r}, and it holds no tensors: expected "
         f'{{"inputs": {{…}}}} with {", ".join(map(str, model.inputs))}; got {came}'
     )
+
+
+def _quoted(names: Collection[str]) -> str:
+    shown = ", ".join(map(repr, islice(names, _MOST_NAMES)))
+    return shown if len(names) <= _MOST_NAMES else f"{shown}, … ({len(names)})"
 
 
 def _kind(data: object) -> str:

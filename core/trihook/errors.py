@@ -43,6 +43,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_MAX_MESSAGE = 4096  # characters
+
 
 class TrihookError(Exception):
     """Base of every error that trihook raises on purpose."""
@@ -110,11 +112,14 @@ class ScoringError(TrihookError):
 
     ``stage`` is where it happened: ``request``, ``select_model``, ``preprocess``,
     ``infer`` or ``postprocess``. ``plugin`` is the name of the plugin to blame, or ``""``.
+    A message that quotes what a caller sent without end is cut after 4,096 characters.
     """
 
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str, *, stage: str = "", plugin: str = "") -> None:
+        if len(message) > _MAX_MESSAGE:
+            message = f"{message[:_MAX_MESSAGE]}…"
         super().__init__(message)
         self.message = message
         self.stage = stage

@@ -213,6 +213,23 @@ def test_too_many_fields_are_too_large():
         _parse(body, FORM, 2)
 
 
+@pytest.mark.parametrize(
+    "head", [b":\n" * 200_000, b'Content-Disposition: form-data; name="' + b"a" * 400_000 + b'"'],
+    ids=["lines", "a name"],
+)  # fmt: skip
+def test_heads_without_end_are_too_large(head):
+    body = b"--XX\r\n" + head + b"\r\n\r\nx\r\n--XX--\r\n"
+    with pytest.raises(PayloadTooLargeError, match="heads of the multipart form's parts"):
+        _parse(body, FORM, 1000)
+    with pytest.raises(PayloadError, match="malformed or cut off"):
+        _parse(body[:100], FORM, 1000)
+
+
+def test_long_names_of_many_files_are_taken():
+    files = [_part("a", b"x", f"{'é' * 60}.bin")] * 1000
+    assert len(_parse(_form(*files), FORM, 1000).items) == 1000
+
+
 @given(st.integers(0, 200), st.binary(max_size=4), st.integers(0, 3))
 def test_any_change_of_a_form_is_items_or_refused(at, change, removed):
     body = bytearray(_form(_part("a", b"abc", "f", "text/plain"), _part("b", b"d")))

@@ -9,11 +9,13 @@ import orjson
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import (
+    BLANK_LINE_RE,
     Data,
     Epilogue,
     Field,
     File,
     MultipartDecoder,
+    State,
 )
 
 from trihook.errors import PayloadError, PayloadTooLargeError
@@ -22,6 +24,7 @@ from trihook.types import Item, JsonValue
 _JSON = "application/json"
 _FORM = "multipart/form-data"
 _CURL_DEFAULT = "application/x-www-form-urlencoded"
+_HEAD_SIZE = 256  # bytes that a part's head may have on average, of as many parts as there may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +107,33 @@ def _parse_form(body: bytes, boundary: str, max_items: int) -> Payload:
     return Payload(tuple(files), many=True, fields=fields)
 
 
+def _measure_head(buffer: bytearray, most: int) -> int:
+    """Return the length of the head that a part begins with, which may be ``most``.
+
+    What is in a head is parsed line by line, its texts character by character: that is slow.
+    """
+    match = BLANK_LINE_RE.search(buffer, 0, most)
+    if match is not None:
+        return match.end()
+    if len(buffer) > most:
+        raise PayloadTooLargeError(
+            "the heads of the multipart form's parts are too long", stage="request"
+        )
+    return len(buffer)
+
+
 def _parts(body: bytes, boundary: str, max_items: int) -> Iterator[tuple[File | Field, bytes]]:
-    decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), max_parts=max_items + 64)
+    max_parts = max_items + 64
+    decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), max_parts=max_parts)
     head: File | Field | None = None
     content: list[bytes] = []
+    left = _HEAD_SIZE * max_parts
     try:
         decoder.receive_data(body)
         decoder.receive_data(None)  # after that, a form that is not whole is a ValueError
         while not isinstance(event := decoder.next_event(), Epilogue):
+            if decoder.state is State.PART:
+                left -= _measure_head(decoder.buffer, left)
             if isinstance(event, File | Field):
                 head, content = event, []
             elif isinstance(event, Data) and head is not None:
