@@ -243,6 +243,15 @@ def test_the_last_refusal_is_raised():
     assert len(server.requests) == 3
 
 
+def test_a_redirect_is_no_reply_and_not_followed():
+    moved = answer(308, "<html>", Location="https://elsewhere/score")
+    with asking(moved) as (server, client), pytest.raises(HostError) as caught:
+        client.score_json(1)
+    assert caught.value.status == 308
+    assert str(caught.value) == "Said: https://elsewhere/score"
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("status", [400, 404, 408, 413, 415, 424, 500, 502, 504])
 def test_any_other_error_is_raised_at_once_with_the_hosts_words(status):
     body = {

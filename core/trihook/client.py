@@ -79,7 +79,8 @@ class ScoringClient:
         """Send one body and return the host's answer.
 
         Raises :class:`trihook.HostError` for an error that the host answered, with its message
-        and status, and :class:`trihook.HostUnreachableError`.
+        and status, also for a redirect, which is not followed, and
+        :class:`trihook.HostUnreachableError`.
         """
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
@@ -179,7 +180,7 @@ def _read_reply(response: http.client.HTTPResponse, content: bytes) -> ScoringRe
         value = json.loads(content) if is_json else content
     except ValueError:
         value = content
-    if response.status >= 400 and not _holds_predictions(value):
+    if not 200 <= response.status < 300 and not _holds_predictions(value):
         raise _host_error(response, value)
     return ScoringReply(
         value,
@@ -198,8 +199,11 @@ def _host_error(response: http.client.HTTPResponse, value: Any) -> HostError:
     told = value if isinstance(value, dict) else {}
     if isinstance(told.get("error"), dict):  # as Azure's own front end says it
         told = told["error"]
+    message = told.get("message") or response.reason or "the host answered with an error"
+    if location := response.getheader("Location"):
+        message = f"{message}: {location}"
     return HostError(
-        str(told.get("message") or response.reason or "the host answered with an error"),
+        str(message),
         status=_status(response),
         code=str(told.get("code", "")),
         stage=str(told.get("stage", "")),
