@@ -18,6 +18,7 @@ from trihook import (
     TritonUnavailableError,
     hookimpl,
 )
+from trihook.config import Settings
 from trihook.host.app import create_app
 from trihook.testing import FakeTriton, Harness, make_model, make_request
 from trihook.triton.catalog import Catalog
@@ -168,6 +169,28 @@ def test_options_reach_the_plugins_with_their_types():
     model = make_model(inputs=["x FP32 [1]"], outputs=["y FP32 [1]"], options={"n": 1, "s": "a"})
     Harness(Curious(), models=[model], infer=lambda model, inputs: {"y": [1]}).reply([1])
     assert seen == [{"n": 1, "s": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("settings", "seen"),
+    [
+        ({"models": {"model": {"max_batch": 2}}}, {"lower": False}),
+        ({"options": {"lower": True}}, {"lower": True}),
+        ({"models": {"model": {"options": {"lower": True}}}}, {"lower": True}),
+    ],
+)
+def test_options_of_the_settings_come_before_those_of_a_model(settings, seen):
+    class Curious:
+        @hookimpl
+        def preprocess(self, model):
+            raise PayloadError(str(model.options))
+
+    model = make_model(inputs=["x FP32 [1]"], outputs=["y FP32 [1]"], options={"lower": False})
+    harness = Harness(
+        Curious(), models=[model], infer=add_up, settings=Settings.model_validate(settings)
+    )
+    with pytest.raises(PayloadError, match=f"^{seen}$"):
+        harness.reply([1])
 
 
 DATATYPES = {

@@ -112,10 +112,9 @@ class Harness:
         runtime: Runtime | None = None,
     ) -> None:
         self.triton = FakeTriton(models, infer)
-        options = {model.name: ModelSettings(options=dict(model.options)) for model in models}
         given = settings or Settings.model_validate({})
         self.service = build_service(
-            given.model_copy(update={"models": {**options, **given.models}}),
+            given.model_copy(update={"models": _settings_of(models, given)}),
             runtime or InlineRuntime(),
             _load(plugins, given.default_model),
             self.triton,
@@ -167,6 +166,16 @@ class _GivenPlugin:
 
     def load(self) -> object:
         return self.plugin
+
+
+def _settings_of(models: Sequence[Model], given: Settings) -> dict[str, ModelSettings]:
+    """Return each model's settings, in which its own options yield to those that are given."""
+    settings = dict(given.models)
+    for model in models:
+        options = {**model.options, **given.options_of(model.name)}
+        own = settings.get(model.name, ModelSettings())
+        settings[model.name] = own.model_copy(update={"options": options})
+    return settings
 
 
 def _load(plugins: Sequence[object], default_model: str) -> Loaded:
