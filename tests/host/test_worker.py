@@ -493,7 +493,8 @@ def test_a_reply_comes_in_one_segment(host):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [(b"POST", b"/score", b"503"), (b"GET", b"/v2/health/live", b"200")]
+    ("method", "path", "status"),
+    [(b"POST", b"/score", b"503"), (b"GET", b"/v2/health/live", b"200")],
 )
 def test_a_connection_that_asks_nothing_does_not_hold_up_the_end(method, path, status):
     with running_host(f"127.0.0.1:{free_port()}", ready=False) as host:
