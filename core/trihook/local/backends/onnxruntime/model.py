@@ -15,11 +15,19 @@ from typing import TYPE_CHECKING, Any
 import triton_python_backend_utils as pb_utils
 
 if TYPE_CHECKING:
-    from trihook.local.backends.onnxruntime import onnx_batch, onnx_session, onnx_signature
+    from trihook.local.backends.onnxruntime import (
+        onnx_batch,
+        onnx_session,
+        onnx_signature,
+        onnx_strings,
+    )
 else:  # in the stub they are top-level modules
     import onnx_batch
     import onnx_session
     import onnx_signature
+    import onnx_strings
+
+pb_utils.deserialize_bytes_tensor = onnx_strings.deserialize  # Triton looks it up for each tensor
 
 
 class TritonPythonModel:
