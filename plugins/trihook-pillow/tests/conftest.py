@@ -1,6 +1,7 @@
 """Pictures to test with, made afresh."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -38,3 +39,16 @@ def scene():
     disc = ((rows - 40) ** 2 + (columns - 70) ** 2 < 900) * 90
     channels = [rows * 2 + 20, columns, 160 - rows + disc]
     return np.dstack(channels).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def with_segments():
+    """Return a function that puts segments, each a marker and a body, behind a JPEG's SOI."""
+
+    def insert(data, *segments):
+        packed = [
+            struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments
+        ]
+        return b"".join([data[:2], *packed, data[2:]])
+
+    return insert

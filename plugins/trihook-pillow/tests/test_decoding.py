@@ -173,6 +173,19 @@ def test_a_jpeg_of_more_scans_than_encoders_write_is_refused(encode, scene):
         decode(data[:-2] + last * (101 - scans) + data[-2:])
 
 
+def test_what_is_appended_to_a_jpeg_has_no_scans(encode, scene):
+    data = encode(scene, "JPEG", restart_marker_blocks=1)
+    assert np.array_equal(decode(data + b"\0\0\0\x18ftypmp42" + b"\xff\xda" * 200), decode(data))
+
+
+def test_a_comment_hides_no_scans(encode, scene):
+    data = encode(scene, "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    comment = b"\xff\xfe\0\4\xff\xd9"
+    with pytest.raises(trihook.PayloadTooLargeError, match="scans, over the limit of 100"):
+        decode(data[:-2] + (comment + last) * 100 + data[-2:])
+
+
 def test_the_last_of_two_frame_headers_cannot_go_round_the_limit(encode):
     data = encode(Image.new("RGB", (16, 16)), "JPEG")
     at = data.index(b"\xff\xc0")

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
-from trihook_pillow.headers import drop_animation, read_size
+from trihook_pillow.headers import bound_scans, count_scans, drop_animation, read_size
 
 VARIANTS = [
     ("JPEG", {}),
@@ -62,6 +62,25 @@ def test_an_animated_png_loses_all_but_its_still_picture(encode):
     assert b"acTL" in data
     assert not any(name in still for name in (b"acTL", b"fcTL", b"fdAT"))
     assert np.array_equal(np.asarray(frames[0]), np.asarray(Image.open(io.BytesIO(still))))
+
+
+def test_the_scans_of_the_first_picture_are_counted_and_no_others(encode, noise, with_segments):
+    data = encode(noise(64, 64, 3), "JPEG", progressive=True, comment=b"\xff\xda" * 9)
+    scans = data.count(b"\xff\xda") - 9
+    thumbnail = (0xE1, b"Exif\0\0" + encode(noise(8, 8, 3), "JPEG"))
+    assert scans > 5
+    assert count_scans(with_segments(data, thumbnail) + data + b"\xff\xda") == scans
+    assert bound_scans(with_segments(data, thumbnail) + data + b"\xff\xda") == 2 * (scans + 9) + 2
+
+
+def test_scans_are_counted_to_the_end_of_a_file_that_is_cut(encode, noise):
+    data = encode(noise(64, 64, 3), "JPEG", progressive=True)
+    assert count_scans(data[:-2]) == bound_scans(data) == data.count(b"\xff\xda")
+
+
+def test_tables_that_end_before_the_picture_begins_hide_no_scans(encode, noise):
+    data = encode(noise(8, 8, 3), "JPEG")
+    assert count_scans(b"\xff\xd8\xff\xd9" + data) == 1
 
 
 def _size_or_none(kind, data):

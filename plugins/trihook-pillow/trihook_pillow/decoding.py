@@ -17,7 +17,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from trihook import PayloadError, PayloadTooLargeError
 
 from trihook_pillow.formats import FORMATS, Format, recognise
-from trihook_pillow.headers import count_scans, drop_animation, read_size
+from trihook_pillow.headers import bound_scans, count_scans, drop_animation, read_size
 from trihook_pillow.orientation import find_turn, swaps_sides
 
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ def _check_limits(kind: Format, data: bytes, max_pixels: int) -> None:
         raise PayloadTooLargeError(
             f"the {kind} picture has {width}x{height} pixels, over the limit of {max_pixels}"
         )
-    if kind == "JPEG" and (scans := count_scans(data)) > _MAX_SCANS:
+    if kind != "JPEG" or bound_scans(data) <= _MAX_SCANS:
+        return
+    scans = count_scans(data)
+    if scans > _MAX_SCANS:
         raise PayloadTooLargeError(
             f"the JPEG picture has {scans} scans, over the limit of {_MAX_SCANS}"
         )

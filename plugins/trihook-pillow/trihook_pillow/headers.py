@@ -7,8 +7,8 @@ import struct
 import numpy as np
 
 from trihook_pillow.formats import Format
+from trihook_pillow.segments import END, SCAN, read_segments
 
-_JPEG_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PNG_STILL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
 
@@ -25,13 +25,24 @@ def read_size(kind: Format, data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def count_scans(data: bytes) -> int:
-    """Return how many scans a JPEG file has, counting those of thumbnails too.
+def bound_scans(data: bytes) -> int:
+    """Return what the number of scans of a JPEG file does not exceed, two to three times as fast.
 
-    Within a scan no byte 255 stands before the 218 of a scan's header (ISO/IEC 10918-1, B.1.1.5).
+    Whatever has a scan's first two bytes is counted: in metadata and behind the end too.
     """
     codes = np.frombuffer(data, np.uint8)  # bytes.count takes six times as long
-    return int(np.count_nonzero((codes[:-1] == 0xFF) & (codes[1:] == 0xDA)))
+    return int(np.count_nonzero((codes[:-1] == 0xFF) & (codes[1:] == SCAN)))
+
+
+def count_scans(data: bytes) -> int:
+    """Return how many scans a JPEG file has up to the end of its first picture."""
+    scans = 0
+    for marker, _, _ in read_segments(data):
+        if marker == SCAN:
+            scans += 1
+        elif marker == END and scans:
+            break
+    return scans
 
 
 def drop_animation(data: bytes) -> bytes:
@@ -52,19 +63,14 @@ def drop_animation(data: bytes) -> bytes:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Find the frame header among the marker segments (ISO/IEC 10918-1, B.1.1 and B.2.2)."""
-    at = 2
-    while True:
-        at = data.index(b"\xff", at)
-        while data[at : at + 1] == b"\xff":  # any number of fill bytes
-            at += 1
-        (marker,) = struct.unpack_from("B", data, at)
+    """Find the frame header before the first scan (ISO/IEC 10918-1, B.2.2)."""
+    for marker, begin, _ in read_segments(data):
         if marker in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 4)
+            height, width = struct.unpack_from(">HH", data, begin + 5)
             return width, height
-        at += 1
-        if marker and marker not in _JPEG_WITHOUT_LENGTH:
-            at += struct.unpack_from(">H", data, at)[0]
+        if marker == SCAN:
+            break
+    raise ValueError("no frame header")
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
