@@ -18,6 +18,7 @@ from trihook import PayloadError, PayloadTooLargeError
 
 from trihook_pillow.formats import FORMATS, Format, recognise
 from trihook_pillow.headers import bound_scans, count_scans, drop_animation, read_size
+from trihook_pillow.metadata import drop_metadata
 from trihook_pillow.orientation import find_turn, swaps_sides
 
 if TYPE_CHECKING:
@@ -72,13 +73,15 @@ def decode(
     it stays at least that large: quicker, and not quite the same pixels.
 
     Raises ``PayloadTooLargeError`` for more than ``max_pixels``, counted from the header before
-    anything is decoded, or more than 100 scans of a progressive JPEG, and ``PayloadError`` for
-    what is no picture, cut short or corrupt.
+    anything is decoded, and for a JPEG of more than 100 scans, or of 10,000 segments before its
+    pixels, or of 256 KiB there without metadata. Raises ``PayloadError`` for what is no picture,
+    cut short or corrupt.
     """
     kind = recognise(data)
     if kind is None:
         raise PayloadError(f"the bytes are no {FORMATS} picture: none of their signatures is there")
     try:
+        data = drop_metadata(kind, data)  # first: all else goes by what Pillow will see
         _check_limits(kind, data, max_pixels)
         picture, turn = _load(kind, data, channels, background, reduce_to)
         return picture if turn is None else picture.transpose(turn)

@@ -1,0 +1,63 @@
+"""Leave out of a picture file what says nothing about its pixels.
+
+Pillow's readers go over all of it in Python and keep most of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trihook import PayloadTooLargeError
+
+from trihook_pillow.segments import SCAN, read_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trihook_pillow.formats import Format
+
+# APP0 and APP14 stay: they tell what the colours are (JFIF, Adobe)
+_JPEG_METADATA = frozenset({*range(0xE1, 0xF0), 0xFE}) - {0xEE}
+_MAX_JPEG_HEADER = 256 * 1024  # encoders write a few KiB, and up to 64 of EXIF
+
+
+def drop_metadata(kind: Format, data: bytes) -> bytes:
+    """Return the file without what its pixels and its EXIF orientation do not need.
+
+    JPEG: comments, and application data but for colours and the first EXIF data. Where
+    there is none of it the file is returned as it is, and so is one of another format.
+
+    Raises ``ValueError`` for a JPEG file without a scan, ``PayloadTooLargeError`` for too many
+    segments or a JPEG header that is still over 256 KiB.
+    """
+    if kind != "JPEG":
+        return data
+    view, kept, at = memoryview(data), [], 0
+    for begin, end in _find_in_jpeg(data):
+        kept.append(view[at:begin])
+        at = end
+    return b"".join([*kept, view[at:]]) if kept else data
+
+
+def _find_in_jpeg(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of metadata up to the first scan, each with stray bytes before it.
+
+    So what is left falls into the same segments as before.
+    """
+    before, dropped, has_exif = 2, 0, False
+    for marker, begin, end in read_segments(data):
+        if marker == SCAN:
+            if begin - dropped > _MAX_JPEG_HEADER:
+                raise PayloadTooLargeError(
+                    f"the JPEG picture has {begin - dropped} bytes before its pixels, metadata "
+                    f"not counted, over the limit of {_MAX_JPEG_HEADER}"
+                )
+            return
+        if marker in _JPEG_METADATA:
+            if not has_exif and data.startswith(b"Exif\0\0", begin + 4):
+                has_exif = True
+            else:
+                yield before, end
+                dropped += end - before
+        before = end
+    raise ValueError("no scan")
