@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -50,5 +51,20 @@ def with_segments():
             struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body for marker, body in segments
         ]
         return b"".join([data[:2], *packed, data[2:]])
+
+    return insert
+
+
+@pytest.fixture
+def with_chunks():
+    """Return a function that puts chunks, each a name and a body, before another in a PNG."""
+
+    def insert(data, *chunks, before=b"IDAT"):
+        packed = [
+            struct.pack(">I4s", len(body), name) + body + struct.pack(">I", zlib.crc32(name + body))
+            for name, body in chunks
+        ]
+        at = data.index(before) - 4
+        return b"".join([data[:at], *packed, data[at:]])
 
     return insert

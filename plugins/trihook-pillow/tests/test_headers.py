@@ -1,10 +1,8 @@
-import io
 import struct
 
-import numpy as np
 import pytest
 from PIL import Image
-from trihook_pillow.headers import bound_scans, count_scans, drop_animation, read_size
+from trihook_pillow.headers import bound_scans, count_scans, read_size
 
 VARIANTS = [
     ("JPEG", {}),
@@ -48,20 +46,6 @@ def test_a_png_without_a_header_chunk_is_refused(encode, noise):
     data = encode(noise(8, 9, 3)).replace(b"IHDR", b"IDAT", 1)
     with pytest.raises(ValueError, match="IHDR"):
         read_size("PNG", data)
-
-
-def test_a_still_png_is_left_as_it_is(encode, noise):
-    data = encode(noise(8, 9, 3))
-    assert drop_animation(data) is data
-
-
-def test_an_animated_png_loses_all_but_its_still_picture(encode):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
-    data = encode(frames[0], save_all=True, append_images=frames[1:])
-    still = drop_animation(data)
-    assert b"acTL" in data
-    assert not any(name in still for name in (b"acTL", b"fcTL", b"fdAT"))
-    assert np.array_equal(np.asarray(frames[0]), np.asarray(Image.open(io.BytesIO(still))))
 
 
 def test_the_scans_of_the_first_picture_are_counted_and_no_others(encode, noise, with_segments):

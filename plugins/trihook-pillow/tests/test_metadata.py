@@ -1,3 +1,6 @@
+import io
+import zlib
+
 import numpy as np
 import pytest
 import trihook
@@ -6,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from trihook_pillow import decode
 from trihook_pillow.metadata import drop_metadata
-from trihook_pillow.segments import SCAN, read_segments
+from trihook_pillow.segments import SCAN, read_chunks, read_segments
 
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
 # what may be taken for a marker or a length where it is none
@@ -19,6 +22,10 @@ def same_pixels(data, other):
 
 def bodies(data, marker):
     return [data[begin + 4 : end] for m, begin, end in read_segments(data) if m == marker]
+
+
+def names(data):
+    return {name for name, _, _ in read_chunks(data)}
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -91,3 +98,73 @@ def test_a_jpeg_without_a_scan_is_refused(encode, scene):
     data = encode(scene, "JPEG")
     with pytest.raises(ValueError, match="no scan"):
         drop_metadata("JPEG", data[: data.index(b"\xff\xda")])
+
+
+def test_common_short_chunks_of_a_png_are_not_worth_a_copy(encode, scene, with_chunks):
+    chunks = [(b"gAMA", bytes([0, 0, 177, 143])), (b"sRGB", b"\0"), (b"pHYs", bytes(9))]
+    data = with_chunks(encode(scene, exif=EXIF), *chunks, (b"bKGD", bytes(6)), (b"tIME", bytes(7)))
+    assert drop_metadata("PNG", data) is data
+
+
+def test_texts_profiles_and_private_chunks_of_a_png_are_dropped(encode, scene, with_chunks):
+    plain = encode(scene)
+    profile = (b"iCCP", b"a\0\0" + zlib.compress(bytes(1_000_000)))
+    data = with_chunks(plain, *[profile] * 50, (b"tEXt", b"a\0b"), (b"prVt", b""))
+    data = with_chunks(data, (b"zTXt", b"a\0\0"), (b"iTXt", b"a\0\0\0\0\0"), before=b"IEND")
+    assert drop_metadata("PNG", data) == plain
+
+
+def test_an_animated_png_loses_all_but_its_still_picture(encode):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    data = encode(frames[0], save_all=True, append_images=frames[1:])
+    still = drop_metadata("PNG", data)
+    assert names(data) >= {b"acTL", b"fcTL", b"fdAT"}
+    assert names(still) == {b"IHDR", b"IDAT", b"IEND"}
+    assert np.array_equal(np.asarray(frames[0]), np.asarray(Image.open(io.BytesIO(still))))
+
+
+@pytest.mark.parametrize("name", [b"TEST", b"\xff\xff\xff\xff", b"t\0\0\0"])
+def test_a_chunk_that_a_png_may_not_do_without_remains(encode, scene, with_chunks, name):
+    data = with_chunks(encode(scene), (name, b"abc"))
+    assert (drop_metadata("PNG", data) is data) == (name[:1] != b"t")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "chunk", "before"),
+    [
+        *[("transparency", chunk, b"IDAT") for chunk in ("tEXt", "zTXt", "iTXt")],
+        *[("transparency", chunk, b"IEND") for chunk in ("tEXt", "zTXt", "iTXt")],
+        *[("interlace", chunk, b"IDAT") for chunk in ("tEXt", "zTXt", "iTXt")],
+        *[("bbox", chunk, b"IDAT") for chunk in ("tEXt", "zTXt", "iTXt")],
+        *[("exif", "tEXt", before) for before in (b"IDAT", b"IEND")],
+    ],
+)
+def test_a_texts_keyword_does_not_change_a_pngs_pixels(
+    encode, scene, with_chunks, keyword, chunk, before
+):
+    bodies_of = {
+        "tEXt": b"\0" + EXIF,
+        "zTXt": b"\0\0" + zlib.compress(b"text"),
+        "iTXt": b"\0\0\0\0\0text",
+    }
+    plain = encode(scene)
+    text = (chunk.encode(), keyword.encode() + bodies_of[chunk])
+    assert same_pixels(with_chunks(plain, text, before=before), plain)
+
+
+def test_a_png_of_more_chunks_than_encoders_write_is_refused(encode, scene, with_chunks):
+    plain = encode(scene)
+    assert same_pixels(with_chunks(plain, *[(b"prVt", b"")] * 99_000), plain)
+    with pytest.raises(trihook.PayloadTooLargeError, match="over 100000 chunks"):
+        decode(with_chunks(plain, *[(b"prVt", b"")] * 100_001))
+
+
+def test_a_png_that_is_cut_in_what_is_dropped_gives_an_error_or_its_picture(
+    encode, scene, with_chunks
+):
+    plain = encode(scene)
+    data = with_chunks(plain, (b"tEXt", b"a\0" + bytes(50)))
+    with pytest.raises(trihook.PayloadError, match="cut short or corrupt"):
+        decode(data[: data.index(b"tEXt") + 20])
+    data = with_chunks(plain, (b"tEXt", b"a\0" + bytes(50)), before=b"IEND")
+    assert same_pixels(data[: data.index(b"tEXt") + 20], plain)

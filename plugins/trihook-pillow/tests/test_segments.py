@@ -2,13 +2,17 @@ import struct
 
 import pytest
 import trihook
-from trihook_pillow.segments import END, SCAN, read_segments
+from trihook_pillow.segments import END, SCAN, read_chunks, read_segments
 
 BASELINE = [0xE0, 0xDB, 0xDB, 0xC0, 0xC4, 0xC4, 0xC4, 0xC4, SCAN, END]
 
 
 def markers(data):
     return [marker for marker, _, _ in read_segments(data)]
+
+
+def names(data):
+    return [name for name, _, _ in read_chunks(data)]
 
 
 def test_the_segments_of_a_jpeg_lead_over_its_scan_to_its_end(encode, noise):
@@ -60,3 +64,22 @@ def test_ten_thousand_segments_are_read_and_no_more():
     assert len(markers(b"\xff\xd8" + segments)) == 10_000
     with pytest.raises(trihook.PayloadTooLargeError, match="JPEG picture has over 10000 segments"):
         markers(b"\xff\xd8" + segments + b"\xff\xd9")
+
+
+def test_the_chunks_of_a_png_end_with_iend_whatever_follows(encode, noise):
+    data = encode(noise(8, 9, 3))
+    assert names(data + bytes(2_000_000)) == [b"IHDR", b"IDAT", b"IEND"]
+
+
+def test_a_chunk_reaches_over_its_length_name_body_and_checksum(encode, noise, with_chunks):
+    data = with_chunks(encode(noise(8, 9, 3)), (b"teSt", b"abc"))
+    ends = {name: (begin, end) for name, begin, end in read_chunks(data)}
+    assert ends[b"teSt"] == (33, 33 + 15)
+    assert ends[b"IEND"] == (len(data) - 12, len(data))
+
+
+def test_a_hundred_thousand_chunks_are_read_and_no_more():
+    chunks = struct.pack(">I4sI", 0, b"IDAT", 0) * 100_000
+    assert len(names(bytes(8) + chunks)) == 100_000
+    with pytest.raises(trihook.PayloadTooLargeError, match="PNG picture has over 100000 chunks"):
+        names(bytes(8) + chunks + struct.pack(">I4sI", 0, b"IEND", 0))

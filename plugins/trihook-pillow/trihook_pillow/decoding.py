@@ -17,7 +17,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from trihook import PayloadError, PayloadTooLargeError
 
 from trihook_pillow.formats import FORMATS, Format, recognise
-from trihook_pillow.headers import bound_scans, count_scans, drop_animation, read_size
+from trihook_pillow.headers import bound_scans, count_scans, read_size
 from trihook_pillow.metadata import drop_metadata
 from trihook_pillow.orientation import find_turn, swaps_sides
 
@@ -62,7 +62,7 @@ def decode(
 ) -> Image.Image:
     """Decode a picture into mode ``RGB`` (3 channels) or ``L`` (1 channel), upright.
 
-    - EXIF orientation is applied.
+    - EXIF orientation is applied; other metadata is not looked at.
     - Palettes are resolved; 1, 2 and 4 bits are scaled up to 8; of 16 bits the upper 8 are kept.
     - Alpha, or a transparent colour, is composited over ``background`` (red, green, blue; for one
       channel its luma). A transparent colour of a grey picture counts at 1 and 8 bits only.
@@ -73,9 +73,9 @@ def decode(
     it stays at least that large: quicker, and not quite the same pixels.
 
     Raises ``PayloadTooLargeError`` for more than ``max_pixels``, counted from the header before
-    anything is decoded, and for a JPEG of more than 100 scans, or of 10,000 segments before its
-    pixels, or of 256 KiB there without metadata. Raises ``PayloadError`` for what is no picture,
-    cut short or corrupt.
+    anything is decoded, for a JPEG of more than 100 scans, or of 10,000 segments before its pixels,
+    or of 256 KiB there without metadata, and for a PNG of more than 100,000 chunks. Raises
+    ``PayloadError`` for what is no picture, cut short or corrupt.
     """
     kind = recognise(data)
     if kind is None:
@@ -131,7 +131,7 @@ def _open(kind: Format, data: bytes) -> ImageFile:
     if kind == "JPEG":
         return _JpegFile(io.BytesIO(data))
     if kind == "PNG":
-        return PngImagePlugin.PngImageFile(io.BytesIO(drop_animation(data)))
+        return PngImagePlugin.PngImageFile(io.BytesIO(data))
     return WebPImagePlugin.WebPImageFile(io.BytesIO(data))
 
 

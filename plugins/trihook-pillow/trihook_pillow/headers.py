@@ -10,7 +10,6 @@ from trihook_pillow.formats import Format
 from trihook_pillow.segments import END, SCAN, read_segments
 
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PNG_STILL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"})
 
 
 def read_size(kind: Format, data: bytes) -> tuple[int, int]:
@@ -43,23 +42,6 @@ def count_scans(data: bytes) -> int:
         elif marker == END and scans:
             break
     return scans
-
-
-def drop_animation(data: bytes) -> bytes:
-    """Return the PNG file with nothing but its still picture, if it is animated; else as it is.
-
-    Pillow warns about damaged animation chunks, which do not concern the still picture.
-    """
-    if b"acTL" not in data:
-        return data
-    kept, at = [data[:8]], 8
-    while at + 8 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
-        if name in _PNG_STILL:
-            kept.append(data[at:end])
-        at = end
-    return b"".join(kept)
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Leave out of a picture file what says nothing about its pixels.
 
-Pillow's readers go over all of it in Python and keep most of it.
+Pillow's readers go over all of it in Python, inflate some and keep most; and what they read in a
+PNG file's texts they mix with what they know of its pixels.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from trihook import PayloadTooLargeError
 
-from trihook_pillow.segments import SCAN, read_segments
+from trihook_pillow.segments import SCAN, read_chunks, read_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,20 +21,25 @@ if TYPE_CHECKING:
 _JPEG_METADATA = frozenset({*range(0xE1, 0xF0), 0xFE}) - {0xEE}
 _MAX_JPEG_HEADER = 256 * 1024  # encoders write a few KiB, and up to 64 of EXIF
 
+# These change nothing, but are so common and so quickly read that a copy of the file takes longer
+_PNG_HARMLESS = frozenset({b"bKGD", b"cHRM", b"gAMA", b"hIST", b"pHYs", b"sBIT", b"sRGB", b"tIME"})
+_PNG_KEPT = _PNG_HARMLESS | {b"tRNS", b"eXIf"}
+
 
 def drop_metadata(kind: Format, data: bytes) -> bytes:
     """Return the file without what its pixels and its EXIF orientation do not need.
 
-    JPEG: comments, and application data but for colours and the first EXIF data. Where
-    there is none of it the file is returned as it is, and so is one of another format.
+    JPEG: comments, and application data but for colours and the first EXIF data. PNG: texts,
+    colour profiles, animations and private chunks. Where there is none of it the file is returned
+    as it is.
 
     Raises ``ValueError`` for a JPEG file without a scan, ``PayloadTooLargeError`` for too many
-    segments or a JPEG header that is still over 256 KiB.
+    segments or chunks, or a JPEG header that is still over 256 KiB.
     """
-    if kind != "JPEG":
+    if kind == "WEBP":
         return data
     view, kept, at = memoryview(data), [], 0
-    for begin, end in _find_in_jpeg(data):
+    for begin, end in _find_in_jpeg(data) if kind == "JPEG" else _find_in_png(data):
         kept.append(view[at:begin])
         at = end
     return b"".join([*kept, view[at:]]) if kept else data
@@ -61,3 +67,9 @@ def _find_in_jpeg(data: bytes) -> Iterator[tuple[int, int]]:
                 dropped += end - before
         before = end
     raise ValueError("no scan")
+
+
+def _find_in_png(data: bytes) -> Iterator[tuple[int, int]]:
+    for name, begin, end in read_chunks(data):
+        if name[:1].islower() and name not in _PNG_KEPT:  # ancillary: ISO/IEC 15948, 5.4
+            yield begin, end

@@ -1,9 +1,10 @@
-"""The segments of a JPEG file in their order, found by their lengths."""
+"""The parts of a JPEG or PNG file in their order, found by their lengths."""
 
 from __future__ import annotations
 
 import itertools
 import re
+import struct
 from typing import TYPE_CHECKING
 
 from trihook import PayloadTooLargeError
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
 SCAN, END = 0xDA, 0xD9
 _MAX_SEGMENTS = 10_000
+_MAX_CHUNKS = 100_000
 
 # The markers that have a length, and END. What libjpeg passes over is none: compressed data, in
 # which 0 or a restart marker follows a byte 255, fill bytes, and stray bytes.
 _MARKER = re.compile(rb"\xff[\xc0-\xc7\xc9-\xcf\xd9-\xef\xfe]")
+_CHUNK = struct.Struct(">I4s")
 
 
 def read_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -37,3 +40,20 @@ def read_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker != END:
             at += max(2, int.from_bytes(data[at : at + 2], "big"))
         yield marker, begin, at
+
+
+def read_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, begin and end of each chunk of a PNG file, IEND last (ISO/IEC 15948, 5.3).
+
+    Raises ``PayloadTooLargeError`` at the 100,001st.
+    """
+    at, name = 8, b""
+    for number in itertools.count():
+        if name == b"IEND" or at + _CHUNK.size > len(data):
+            return
+        if number == _MAX_CHUNKS:
+            raise PayloadTooLargeError(f"the PNG picture has over {_MAX_CHUNKS} chunks")
+        begin = at
+        length, name = _CHUNK.unpack_from(data, at)
+        at += 12 + length
+        yield name, begin, at
