@@ -97,6 +97,12 @@ def test_a_transparent_grey_of_sixteen_bits_is_ignored():
     assert pixels_of(data, channels=1) == [WIDE_UPPER]
 
 
+def test_a_transparent_colour_of_sixteen_bits_is_ignored():
+    colours = np.array([0x1234, 0x5678, 0x9ABC, 0x3434, 0x7878, 0xBCBC], ">u2").tobytes()
+    data = png(2, 1, 16, 2, [colours], (b"tRNS", colours[:6]))
+    assert pixels_of(data) == [[[0x12, 0x56, 0x9A], [0x34, 0x78, 0xBC]]]
+
+
 def test_cmyk_becomes_rgb(encode):
     data = encode(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
     red, green, blue = decode(data).getpixel((8, 8))

@@ -65,7 +65,8 @@ def decode(
     - EXIF orientation is applied; other metadata is not looked at.
     - Palettes are resolved; 1, 2 and 4 bits are scaled up to 8; of 16 bits the upper 8 are kept.
     - Alpha, or a transparent colour, is composited over ``background`` (red, green, blue; for one
-      channel its luma). A transparent colour of a grey picture counts at 1 and 8 bits only.
+      channel its luma). A transparent colour of 16 bits is ignored, and of a grey picture of 2 or 4
+      bits all but black.
     - CMYK becomes RGB without a colour profile, RGB becomes grey by ITU-R BT.601 luma.
     - Of an animation the first frame is taken, of a multi-picture file the first picture.
 

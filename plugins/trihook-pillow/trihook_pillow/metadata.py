@@ -30,8 +30,8 @@ def drop_metadata(kind: Format, data: bytes) -> bytes:
     """Return the file without what its pixels and its EXIF orientation do not need.
 
     JPEG: comments, and application data but for colours and the first EXIF data. PNG: texts,
-    colour profiles, animations and private chunks. Where there is none of it the file is returned
-    as it is.
+    colour profiles, animations, private chunks, and a transparent colour of 16 bits, which Pillow
+    would compare by its wrong half. Where there is none of it the file is returned as it is.
 
     Raises ``ValueError`` for a JPEG file without a scan, ``PayloadTooLargeError`` for too many
     segments or chunks, or a JPEG header that is still over 256 KiB.
@@ -70,6 +70,8 @@ def _find_in_jpeg(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _find_in_png(data: bytes) -> Iterator[tuple[int, int]]:
+    wide = data[24:25] == b"\x10"  # the bit depth in IHDR
     for name, begin, end in read_chunks(data):
-        if name[:1].islower() and name not in _PNG_KEPT:  # ancillary: ISO/IEC 15948, 5.4
+        ancillary = name[:1].islower()  # ISO/IEC 15948, 5.4
+        if ancillary and (name not in _PNG_KEPT or (wide and name == b"tRNS")):
             yield begin, end
