@@ -4,7 +4,7 @@ import zlib
 import numpy as np
 import pytest
 import trihook
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 from trihook_pillow import decode
 
 
@@ -190,6 +190,19 @@ def test_a_comment_hides_no_scans(encode, scene):
     comment = b"\xff\xfe\0\4\xff\xd9"
     with pytest.raises(trihook.PayloadTooLargeError, match="scans, over the limit of 100"):
         decode(data[:-2] + (comment + last) * 100 + data[-2:])
+
+
+def test_a_jpeg_is_handed_to_its_decoder_in_one_piece(encode, noise, monkeypatch):
+    pieces = []
+    read = JpegImagePlugin.JpegImageFile.load_read
+    monkeypatch.setattr(
+        "PIL.JpegImagePlugin.JpegImageFile.load_read",
+        lambda file, size: pieces.append(read(file, size)) or pieces[-1],
+    )
+    data = encode(noise(400, 400, 3), "JPEG", quality=95)
+    assert len(data) > 2 * 65_536
+    assert decode(data).size == (400, 400)
+    assert pieces == [data]
 
 
 def test_the_last_of_two_frame_headers_cannot_go_round_the_limit(encode):

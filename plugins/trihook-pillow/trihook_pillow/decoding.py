@@ -130,7 +130,10 @@ def _load(
 
 def _open(kind: Format, data: bytes) -> ImageFile:
     if kind == "JPEG":
-        return _JpegFile(io.BytesIO(data))
+        file = _JpegFile(io.BytesIO(data))
+        # in one piece: libjpeg reads fill bytes that go on into the next from their first again
+        file.decodermaxblock = len(data)
+        return file
     if kind == "PNG":
         return PngImagePlugin.PngImageFile(io.BytesIO(data))
     return WebPImagePlugin.WebPImageFile(io.BytesIO(data))
