@@ -63,6 +63,15 @@ def test_a_truncated_file_is_refused_or_gives_the_whole_picture(bases, name):
     assert refused > 0.9 * len(whole)
 
 
+@pytest.mark.parametrize("name", ["jpeg", "webp"])
+def test_wrong_bytes_among_the_pixels_of_a_format_without_checksums_go_unnoticed(bases, name):
+    data = bytearray(bases[name])
+    data[-60] ^= 0x10
+    pixels, wrong = attempt(bases[name]), attempt(bytes(data))
+    assert wrong.shape == pixels.shape
+    assert not np.array_equal(wrong, pixels)
+
+
 def test_random_damage_is_refused_or_decoded(bases):
     dice = random.Random(4)  # noqa: S311 - the same damage every time
     outcomes = [attempt(_damage(dice, data)) for data in bases.values() for _ in range(200)]

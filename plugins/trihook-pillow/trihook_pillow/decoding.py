@@ -76,7 +76,7 @@ def decode(
     Raises ``PayloadTooLargeError`` for more than ``max_pixels``, counted from the header before
     anything is decoded, for a JPEG of more than 100 scans, or of 10,000 segments before its pixels,
     or of 256 KiB there without metadata, and for a PNG of more than 100,000 chunks. Raises
-    ``PayloadError`` for what is no picture, cut short or corrupt.
+    ``PayloadError`` for what is no picture, cut short, or corrupt as far as the decoder notices.
     """
     kind = recognise(data)
     if kind is None:
