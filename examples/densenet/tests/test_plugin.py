@@ -99,6 +99,22 @@ def test_tritons_own_classification_is_taken_too():
     }
 
 
+@pytest.mark.parametrize("shape", [(1000,), (-1, 1000), (1000, 1, 1)])
+@pytest.mark.parametrize("rows", [0, 2, 3])
+def test_several_pictures_in_one_tensor_are_left_to_others(shape, rows):
+    values = np.zeros((rows, *[size for size in shape if size > 0]), np.float32)
+    assert reply_to(values, shape=shape) is None
+
+
+def test_one_picture_in_a_tensor_for_several_is_named():
+    assert reply_to(scores_with(_967=1)[np.newaxis])["label"] == "espresso"
+    assert reply_to(np.array([[b"9:967", b"1:3"]], object))["label"] == "espresso"
+
+
+def test_tritons_own_classification_of_several_pictures_is_left_to_others():
+    assert reply_to(np.array([[b"12.5:285"], [b"9:967"]], object)) is None
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from trihook import ConfigError, Model, PayloadError, ScoringRequest, TritonError, hookimpl
@@ -36,11 +37,17 @@ def sorts_pictures(model: Model) -> bool:
 def postprocess(
     outputs: Mapping[str, NDArray[Any]], model: Model, request: ScoringRequest
 ) -> dict[str, Any] | None:
-    """Name what the picture shows; ``?top=`` says how many labels, best first, 5 if not given."""
+    """Name what the picture shows; ``?top=`` says how many labels, best first, 5 if not given.
+
+    None, and so an answer in tensors, for several pictures that the caller sent as one tensor.
+    """
     if not sorts_pictures(model):
         return None
     name = model.outputs[0].name
-    values, top = outputs[name], _read_top(request.query.get("top", str(_TOP)))
+    values = outputs[name]
+    if not _is_one_row(values):
+        return None
+    top = _read_top(request.query.get("top", str(_TOP)))
     try:
         if values.dtype == object:
             scores = read_classification(values, top)
@@ -50,6 +57,13 @@ def postprocess(
         return {**best[0], "top": best}
     except (ValueError, IndexError) as exc:
         raise TritonError(f"output {name!r} of {model} holds no scores of classes") from exc
+
+
+def _is_one_row(values: NDArray[Any]) -> bool:
+    """Tell whether these are all scores of one picture, or the best of them from Triton itself."""
+    if values.dtype == object:
+        return math.prod(values.shape[:-1]) == 1
+    return values.size == CLASSES
 
 
 def _describe(score: Score) -> dict[str, Any]:
