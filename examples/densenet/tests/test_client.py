@@ -52,6 +52,11 @@ def test_a_picture_is_posted_as_it_is_with_its_media_type(host, picture):
     assert host.asked == [("/score/any?top=2", "image/jpeg", picture.read_bytes())]
 
 
+def test_what_the_uri_asks_already_is_asked_too(host, picture):
+    client.classify(f"{host.uri}?api=2", picture, top=2)
+    assert host.asked[0][0] == "/score/any?api=2&top=2"
+
+
 @pytest.mark.parametrize(
     ("name", "media_type"),
     [("a.png", "image/png"), ("a.webp", "image/webp"), ("a", "application/octet-stream")],

@@ -23,8 +23,9 @@ def classify(uri: str, picture: Path, top: int = 1) -> list[dict[str, Any]]:
     Raises ``urllib.error.URLError`` if the host cannot be reached or refuses the picture.
     """
     media_type = mimetypes.guess_type(picture.name)[0] or "application/octet-stream"
+    separator = "&" if "?" in uri else "?"
     request = urllib.request.Request(  # noqa: S310 - the user names the URI
-        f"{uri}?top={top}", picture.read_bytes(), {"Content-Type": media_type}
+        f"{uri}{separator}top={top}", picture.read_bytes(), {"Content-Type": media_type}
     )
     with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310 - as above
         best: list[dict[str, Any]] = json.load(response)["top"]
