@@ -39,6 +39,14 @@ def test_parameters_of_another_language_are_not_taken(installed):
     assert sentences.find_parameters("finnish") is None
 
 
+@pytest.mark.parametrize("language", ["estonian", "english"])
+def test_nothing_is_kept_of_the_texts_that_are_cut(installed, language):
+    parameters = vars(sentences._splitter(language)._params)
+    before = {name: len(kept) for name, kept in parameters.items()}
+    split("Lk. Xyzzy. Mr. Plugh. Z. Frotz. On 3. gnusto.", language)
+    assert {name: len(kept) for name, kept in parameters.items()} == before
+
+
 @pytest.mark.parametrize("text", ["x" * 50_000, "a. " * 20_000, "\n" * 50_000, "語。 " * 20_000])
 def test_a_long_text_is_read_in_blocks_that_leave_nothing_out(text):
     blocks = list(sentences._blocks(text))

@@ -34,6 +34,13 @@ _FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_sta
 _BLOCK = 16_384
 
 
+class _Contexts(dict[str, int]):
+    """The contexts that words occur in; unlike Punkt's own, it keeps no word it is asked for."""
+
+    def __missing__(self, word: str) -> int:
+        return 0
+
+
 def split_sentences(text: str, language: str = "english") -> Iterator[tuple[int, int]]:
     """Give the start and end (exclusive, in characters) of each sentence of ``text``, in order.
 
@@ -64,6 +71,7 @@ def _splitter(language: str) -> Any:
             f"unknown language {language!r}, expected one of {', '.join(sorted(LANGUAGES))}"
         )
     parameters = punkt.PunktParameters()
+    parameters.ortho_context = _Contexts()
     folder = find_parameters(language)
     if folder is None:
         parameters.abbrev_types = set(_ABBREVIATIONS.get(language, ()))
