@@ -1,5 +1,7 @@
 """Trained parameters are used where they are installed, and nowhere else."""
 
+import os
+
 import pytest
 from trihook_nltk import sentences
 
@@ -33,6 +35,12 @@ def test_a_folder_with_a_file_missing_does_not_count_as_installed(installed):
     (installed / "sent_starters.txt").unlink()
     assert sentences.find_parameters("estonian") is None
     assert split("Vt. lk. 5 all.", "estonian") == ["Vt.", "lk.", "5 all."]
+
+
+def test_a_folder_that_cannot_be_looked_into_does_not_count_as_installed(installed, monkeypatch):
+    too_long = installed / ("x" * 300)
+    monkeypatch.setenv("NLTK_DATA", f"{too_long}{os.pathsep}{installed.parents[2]}")
+    assert sentences.find_parameters("estonian") == installed
 
 
 def test_parameters_of_another_language_are_not_taken(installed):

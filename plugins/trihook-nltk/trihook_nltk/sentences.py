@@ -88,7 +88,8 @@ def find_parameters(language: str) -> Path | None:
     """
     for data in _data_folders():
         folder = data / "tokenizers" / "punkt_tab" / language
-        if all((folder / name).is_file() for name in _FILES):
+        # unlike Path.is_file, it takes a folder that may not be read for one without the file
+        if all(os.path.isfile(folder / name) for name in _FILES):  # noqa: PTH113
             return folder
     return None
 
