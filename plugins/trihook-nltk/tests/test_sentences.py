@@ -47,6 +47,15 @@ def test_parameters_of_another_language_are_not_taken(installed):
     assert sentences.find_parameters("finnish") is None
 
 
+@pytest.mark.parametrize("mark", ["\x0c", "\x1c", "\x85", "\u2028"])
+def test_only_a_newline_ends_a_line_of_the_parameters(installed, mark):
+    (installed / "abbrev_types.txt").write_text(f"lk\nx{mark}y\n", encoding="utf-8")
+    (installed / "ortho_context.tab").write_text(f"x{mark}y\t46\nsee\t46\n", encoding="utf-8")
+    parameters = sentences._splitter("estonian")._params
+    assert parameters.abbrev_types == {"lk", f"x{mark}y"}
+    assert parameters.ortho_context == {f"x{mark}y": 46, "see": 46}
+
+
 @pytest.mark.parametrize("language", ["estonian", "english"])
 def test_nothing_is_kept_of_the_texts_that_are_cut(installed, language):
     parameters = vars(sentences._splitter(language)._params)

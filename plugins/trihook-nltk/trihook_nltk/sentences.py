@@ -104,7 +104,7 @@ def _data_folders() -> Iterator[Path]:
 
 def _read_parameters(folder: Path, parameters: Any) -> None:
     abbreviations, collocations, contexts, starters = (
-        (folder / name).read_text(encoding="utf-8").splitlines() for name in _FILES
+        _read_lines(folder / name) for name in _FILES
     )
     parameters.abbrev_types = set(abbreviations)
     parameters.collocations = {tuple(line.split("\t")) for line in collocations}
@@ -112,3 +112,8 @@ def _read_parameters(folder: Path, parameters: Any) -> None:
     for line in contexts:
         word, _, flags = line.rpartition("\t")
         parameters.ortho_context[word] = int(flags)
+
+
+def _read_lines(file: Path) -> list[str]:
+    # words may hold what str.splitlines takes for the end of a line
+    return [line for line in file.read_text(encoding="utf-8").split("\n") if line]
