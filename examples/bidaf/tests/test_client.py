@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -14,23 +15,23 @@ REPLY = {"answer": "1872", "start": 9, "end": 13, "words": ["1872"]}
 
 @pytest.fixture
 def server():
-    """Answer every POST as told by ``status`` and keep what was asked."""
+    """Answer every POST with ``status`` and ``reply``, and keep what was asked."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.asked.append((self.path, dict(self.headers), json.loads(body)))
-            reply = json.dumps(REPLY if self.server.status == 200 else {"message": "no words"})
+            reply = self.server.reply
             self.send_response(self.server.status)
             self.send_header("Content-Length", str(len(reply)))
             self.end_headers()
-            self.wfile.write(reply.encode())
+            self.wfile.write(reply)
 
         def log_message(self, *args):
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.asked, server.status = [], 200
+        server.asked, server.status, server.reply = [], 200, json.dumps(REPLY).encode()
         server.uri = f"http://127.0.0.1:{server.server_port}/score"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -70,7 +71,7 @@ def test_the_command_prints_answer_and_offsets(server):
 
 
 def test_an_error_of_the_server_is_shown(server):
-    server.status = 400
+    server.status, server.reply = 400, b'{"message": "no words"}'
     done = run(server.uri, "a", "b")
     assert done.returncode == 1
     assert done.stderr == f'{server.uri} answered 400: {{"message": "no words"}}\n'
@@ -80,3 +81,58 @@ def test_a_server_that_is_not_there_is_reported():
     done = run("http://127.0.0.1:1/score", "a", "b")
     assert done.returncode == 1
     assert done.stderr.startswith("http://127.0.0.1:1/score cannot be reached: ")
+
+
+def test_what_a_server_says_of_an_error_is_shown_in_one_line_and_cut_between_characters(server):
+    server.status, server.reply = 502, ("<html>\n <b>" + "é" * 5_000).encode()
+    done = run(server.uri, "a", "b")
+    assert done.returncode == 1
+    assert done.stderr == f"{server.uri} answered 502: <html> <b>{'é' * 989}\n"
+
+
+def test_an_error_that_says_nothing_has_its_status(server):
+    server.status, server.reply = 500, b""
+    done = run(server.uri, "a", "b")
+    said = f"{server.uri} answered 500: Internal Server Error\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("reply", [b"<html>", b"\xff\xff", b"[1]", b'{"outputs": {}}'])
+def test_an_answer_to_something_else_is_reported(server, reply):
+    server.reply = reply
+    done = run(server.uri, "a", "b")
+    said = f"{server.uri} answered with something else than an answer to a question\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_a_uri_without_scheme_is_reported():
+    done = run("localhost:5001/score", "a", "b")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "localhost:5001/score cannot be asked: "
+        "expected an http or https URI, got 'localhost:5001/score'\n"
+    )
+
+
+def test_a_server_that_does_not_answer_in_time_is_reported():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}/score"
+        done = run(uri, "a", "b", "--timeout", "0.2")
+    assert (done.returncode, done.stderr) == (1, f"{uri} did not answer in time\n")
+
+
+def test_a_server_that_hangs_up_is_reported():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}/score"
+
+        def hang_up():
+            connection, _ = server.accept()
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        done = run(uri, "a", "b")
+        thread.join()
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{uri} cannot be ")
+    assert done.stderr.count("\n") == 1
