@@ -15,7 +15,7 @@
     └── ScoringError                 one item, or a whole request, has no answer
         ├── RequestError             the caller can mend it
         │   ├── PayloadError             malformed, undecodable or of the wrong type
-        │   ├── PayloadTooLargeError     the body or a picture is over its limit
+        │   ├── PayloadTooLargeError     the body, a picture or a text is over its limit
         │   ├── UnsupportedMediaTypeError   no plugin takes this media type
         │   └── UnknownModelError        no such model, or none chosen
         ├── HookError                a plugin raised

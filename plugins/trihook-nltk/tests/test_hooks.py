@@ -3,7 +3,7 @@
 from importlib.metadata import entry_points
 
 import pytest
-from trihook import ConfigError, Item, Model, PayloadError, TensorSpec
+from trihook import ConfigError, Item, Model, PayloadError, PayloadTooLargeError, TensorSpec
 from trihook_nltk import Token, hooks
 
 
@@ -145,6 +145,38 @@ def test_a_plain_text_in_another_encoding_is_refused():
         preprocess("Grüß Gott".encode("latin-1"), media_type="text/plain")
 
 
+@pytest.mark.parametrize("limit", [5, "5"])
+def test_a_text_over_the_limit_is_refused_by_its_length(limit):
+    model = model_of(WORDS, max_characters=limit)
+    assert preprocess({"text": "so it"}, model)["words"].tolist() == ["so", "it"]
+    with pytest.raises(PayloadTooLargeError) as caught:
+        preprocess({"text": "so it "}, model)
+    assert caught.value.message == "'text' has 6 characters, over the limit of 5"
+
+
+def test_the_limit_is_one_of_characters_for_each_text():
+    texts = {"context": "日本語", "query": "日本語"}
+    assert preprocess(texts, model_of(*BIDAF, max_characters=3))
+
+
+def test_a_plain_text_over_the_limit_is_refused():
+    with pytest.raises(PayloadTooLargeError, match="'text' has 3 characters, over the limit of 2"):
+        preprocess(b"a b", model_of(WORDS, max_characters=2), media_type="text/plain")
+
+
+def test_no_text_is_cut_if_another_is_over_the_limit():
+    item = Item({"context": "It is.", "query": "Is it so?"})
+    with pytest.raises(PayloadTooLargeError, match="'query' has 9 characters"):
+        hooks.preprocess(item=item, model=model_of(*BIDAF, max_characters=8))
+    assert item.state == {}
+
+
+def test_texts_have_a_limit_if_none_is_given():
+    assert preprocess({"text": "x" * 100_000})
+    with pytest.raises(PayloadTooLargeError, match="over the limit of 100000"):
+        preprocess({"text": "x" * 100_001})
+
+
 @pytest.mark.parametrize("lower", [False, "false"])
 def test_words_stay_as_written_on_request(lower):
     assert preprocess({"text": "So IT is"}, model_of(WORDS, lower=lower))["words"].tolist() == [
@@ -168,6 +200,14 @@ def test_the_language_decides_where_sentences_end():
         ({"language": 3}, "option 'language' of model 'm' must be one of czech, .* got 3"),
         ({"lower": "no"}, "option 'lower' of model 'm' must be true or false, got 'no'"),
         ({"lower": 1}, "option 'lower' of model 'm' must be true or false, got 1"),
+        (
+            {"max_characters": 0},
+            "option 'max_characters' of model 'm' must be a whole number above 0, got 0",
+        ),
+        ({"max_characters": "-1"}, "option 'max_characters' .* above 0, got '-1'"),
+        ({"max_characters": "many"}, "option 'max_characters' .* above 0, got 'many'"),
+        ({"max_characters": 1.5}, "option 'max_characters' .* above 0, got 1.5"),
+        ({"max_characters": True}, "option 'max_characters' .* above 0, got True"),
     ],
 )
 def test_an_impossible_option_is_named(options, message):

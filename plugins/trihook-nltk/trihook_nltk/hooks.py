@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from trihook import ConfigError, Item, PayloadError, hookimpl
+from trihook import ConfigError, Item, PayloadError, PayloadTooLargeError, hookimpl
 
 from trihook_nltk.fields import TextField, text_fields
 from trihook_nltk.sentences import LANGUAGES
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from trihook_nltk.fields import Strings
 
 _QUICK_BELOW = 1024  # some 160 words, which take less than a millisecond
+_MAX_CHARACTERS = 100_000  # some 20,000 words
 _EXAMPLES = {
     "context": "The Eiffel Tower was completed in 1889. It stands in Paris.",
     "query": "When was the Eiffel Tower completed?",
@@ -43,6 +44,7 @@ def preprocess(item: Item, model: Model) -> dict[str, Strings] | None:
     texts = _texts(item, fields)
     if texts is None:
         return None
+    _check_lengths(texts, _max_characters(model))
     language, lower = _language(model), _lower(model)
     tensors: dict[str, Strings] = {}
     for field in fields:
@@ -99,6 +101,14 @@ def _decode(data: bytes, name: str) -> str:
         ) from error
 
 
+def _check_lengths(texts: Mapping[str, str], limit: int) -> None:
+    for name, text in texts.items():
+        if len(text) > limit:
+            raise PayloadTooLargeError(
+                f"{name!r} has {len(text)} characters, over the limit of {limit}"
+            )
+
+
 def _language(model: Model) -> str:
     language = model.options.get("language", "english")
     if not isinstance(language, str) or language not in LANGUAGES:
@@ -118,3 +128,19 @@ def _lower(model: Model) -> bool:
             f"option 'lower' of model {model.name!r} must be true or false, got {lower!r}"
         )
     return value
+
+
+def _max_characters(model: Model) -> int:
+    if "max_characters" not in model.options:
+        return _MAX_CHARACTERS
+    given = model.options["max_characters"]
+    try:
+        limit = int(str(given))
+    except ValueError:
+        limit = 0
+    if limit < 1:
+        raise ConfigError(
+            f"option 'max_characters' of model {model.name!r} must be a whole number above 0, "
+            f"got {given!r}"
+        )
+    return limit
