@@ -151,9 +151,32 @@ def test_a_chain_is_as_quick_as_its_slowest(sizes, least):
     assert _chain(plugins).quick_below == least
 
 
+@pytest.mark.parametrize(
+    ("said", "is_quick"), [((), True), ((1,), True), ((1, 1), True), ((1, 0), False)]
+)
+def test_a_chain_is_quick_for_a_request_if_all_say_so(said, is_quick):
+    plugins = {
+        f"p{n}": _answers(None, quick_below=9, quick_for=lambda request, one=one: one)
+        for n, one in enumerate(said)
+    }
+    chain = _chain({"p": _answers(None, quick_below=9), **plugins})
+    assert chain.is_quick(REQUEST, 8) is is_quick
+
+
+def test_nobody_is_asked_about_a_request_that_is_too_large_to_be_quick():
+    asked = []
+    chain = _chain({"p": _answers(None, quick_below=9, quick_for=asked.append)})
+    assert not chain.is_quick(REQUEST, 9)
+    assert asked == []
+    assert not chain.is_quick(REQUEST, 8)
+    assert asked == [REQUEST]
+
+
 def test_those_that_are_not_asked_do_not_make_it_slow():
     takes, _ = only("other")
-    plugins = {"slow": _answers(1, models=takes), "quick": _answers(1, quick_below=9)}
+    slow = _answers(1, models=takes, quick_for=lambda request: False)
+    plugins = {"slow": slow, "quick": _answers(1, quick_below=9)}
+    assert _chain(plugins).is_quick(REQUEST, 8)
     assert _chain(plugins).quick_below == 9
     assert _chain(plugins, OTHER).quick_below == 0
 

@@ -473,7 +473,7 @@ def test_a_mark_is_asked_once_for_a_model_and_a_hook_and_not_for_each_item():
     plugin, asked = _counting("model", {"x": 1})
     hooks = _hooks(one=plugin)
     for _ in range(3):
-        assert hooks.are_quick("preprocess", MODEL, 0) is False
+        assert hooks.are_quick("preprocess", MODEL, REQUEST, 0) is False
         assert _preprocess(hooks).inputs == {"x": 1}
     assert asked == ["model"]
     for _ in range(3):
@@ -533,7 +533,7 @@ def test_a_mark_that_raises_is_its_plugins_failure(exc, wrapped):
     if wrapped:
         plugins["wrap"] = _wraps(look)
     hooks, call = _hooks(**plugins), HookCall("preprocess")
-    assert hooks.are_quick("preprocess", MODEL, 0) is False
+    assert hooks.are_quick("preprocess", MODEL, REQUEST, 0) is False
     with pytest.raises(HookError) as caught:
         _preprocess(hooks, call)
     error = caught.value
@@ -581,16 +581,25 @@ def test_hooks_are_quick_below_the_least_size_of_those_that_are_asked(marks, siz
     plugins = {f"p{n}": _answers(None, quick_below=below) for n, below in enumerate(marks)}
     hooks = _hooks(**plugins)
     for hook in ("preprocess", "postprocess"):
-        assert hooks.are_quick(hook, MODEL, size) is are_quick
-    assert hooks.are_quick("select_model", None, size) is are_quick
+        assert hooks.are_quick(hook, MODEL, REQUEST, size) is are_quick
+    assert hooks.are_quick("select_model", None, REQUEST, size) is are_quick
 
 
 def test_what_does_not_take_the_model_says_nothing_about_its_speed():
     other, _ = _counting("other")
     hooks = _hooks(slow=other, quick=_answers(None, quick_below=9))
-    assert hooks.are_quick("preprocess", MODEL, 8) is True
-    assert hooks.are_quick("preprocess", replace(MODEL, name="other"), 8) is False
-    assert hooks.are_quick("select_model", None, 8) is False
+    assert hooks.are_quick("preprocess", MODEL, REQUEST, 8) is True
+    assert hooks.are_quick("preprocess", replace(MODEL, name="other"), REQUEST, 8) is False
+    assert hooks.are_quick("select_model", None, REQUEST, 8) is False
+
+
+def test_a_hook_whose_mark_cannot_tell_of_a_request_is_not_quick_for_it():
+    def fail(request):
+        raise ZeroDivisionError
+
+    hooks = _hooks(one=_answers({"x": 1}, quick_below=9, quick_for=fail))
+    assert hooks.are_quick("preprocess", MODEL, REQUEST, 8) is False
+    assert _preprocess(hooks).inputs == {"x": 1}
 
 
 def test_an_interrupt_from_the_keyboard_in_a_mark_is_no_plugins_failure():
@@ -599,6 +608,6 @@ def test_an_interrupt_from_the_keyboard_in_a_mark_is_no_plugins_failure():
 
     hooks = _hooks(one=_answers(1, models=interrupt))
     with pytest.raises(KeyboardInterrupt):
-        hooks.are_quick("preprocess", MODEL, 0)
+        hooks.are_quick("preprocess", MODEL, REQUEST, 0)
     with pytest.raises(KeyboardInterrupt):
         _preprocess(hooks)

@@ -43,12 +43,12 @@ def test_a_marked_function_is_the_function_itself():
     assert hookimpl(models=takes, quick_below=1)(preprocess) is preprocess
 
 
-def test_both_marks_are_kept():
-    @hookimpl(models=takes, quick_below=4096)
+def test_all_marks_are_kept():
+    @hookimpl(models=takes, quick_below=4096, quick_for=bool)
     def preprocess(item):
         return None
 
-    assert marks_of(preprocess) == Marks(takes, 4096)
+    assert marks_of(preprocess) == Marks(takes, 4096, bool)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +252,34 @@ def test_the_outputs_of_items_that_failed_do_not_count(threads):
     outcome = harness.score(make_request([1.0] * 24, "bad"))
     assert [one.error is None for one in outcome.scored] == [True, False]
     assert plugin.ran["postprocess"] is threading.current_thread()
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_quick_hook_runs_where_it_is_asked_if_it_says_so_of_the_request(threads, is_here):
+    asked = []
+
+    def says(request):
+        asked.append(request.id)
+        return is_here
+
+    class Choosy(Where):
+        mark = hookimpl(quick_below=100, quick_for=says)
+
+        @mark
+        def select_model(self, request):
+            super().select_model(request)
+
+        @mark
+        def preprocess(self, item):
+            return super().preprocess(item)
+
+        @mark
+        def postprocess(self, outputs):
+            return super().postprocess(outputs)
+
+    ran = _where(threads, [1.0], plugin=Choosy(), id="a")
+    assert ran == dict.fromkeys(("select_model", "preprocess", "postprocess"), is_here)
+    assert asked == ["a", "a", "a"]
 
 
 def test_a_hook_that_does_not_say_that_it_is_quick_runs_in_a_thread(threads):

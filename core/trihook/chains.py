@@ -11,7 +11,7 @@ import pluggy
 
 from trihook.calls import CURRENT, HookCall, trace
 from trihook.marks import Marks, marks_of
-from trihook.types import Model
+from trihook.types import Model, ScoringRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class Step(NamedTuple):
 class Chain:
     """The implementations of ``hook`` that are asked, first to last, until one answers.
 
-    ``quick_below`` is the size in bytes below which all of them are quick, 0 if one never is.
+    ``quick_below`` is the size in bytes below which all of them are quick, 0 if one never is, and
+    ``quick_for`` are those that have to say so of the request besides.
     Where a wrapper is among them pluggy itself asks, all that are not ``skipped``.
     """
 
@@ -48,7 +49,14 @@ class Chain:
     steps: tuple[Step, ...]
     skipped: frozenset[pluggy.HookImpl]
     quick_below: int
+    quick_for: tuple[Callable[[ScoringRequest], bool], ...]
     wrapped: bool
+
+    def is_quick(self, request: ScoringRequest, size: int) -> bool:
+        """Tell whether all are quick for this request and an input of ``size`` bytes."""
+        if size >= self.quick_below:
+            return False
+        return not self.quick_for or all(says(request) for says in self.quick_for)
 
     def ask(self, call: HookCall, arguments: Mapping[str, object]) -> Any:
         """Return the first answer, or None; the call is told who runs, answers and raises."""
@@ -100,7 +108,9 @@ def build_chain(
         for each in asked
     )
     quick_below = min((each.marks.quick_below for each in asked), default=0)
-    return Chain(hook, steps, skipped, quick_below, any(each.is_wrapper for each in asked))
+    quick_for = tuple(each.marks.quick_for for each in asked if each.marks.quick_for is not None)
+    wrapped = any(each.is_wrapper for each in asked)
+    return Chain(hook, steps, skipped, quick_below, quick_for, wrapped)
 
 
 def _takes(call: HookCall, implementation: Implementation, model: Model | None) -> bool:

@@ -36,10 +36,10 @@ class Hooks:
         }
         self._chains: dict[tuple[str, int], tuple[Model | None, Chain]] = {}
 
-    def are_quick(self, hook: str, model: Model | None, size: int) -> bool:
+    def are_quick(self, hook: str, model: Model | None, request: ScoringRequest, size: int) -> bool:
         """Tell whether all plugins that may answer are quick for an input of ``size`` bytes."""
         try:
-            return size < self._chain(HookCall(hook), model).quick_below
+            return self._chain(HookCall(hook), model).is_quick(request, size)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001 - whoever asks the hook hears of it

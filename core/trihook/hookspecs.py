@@ -22,8 +22,8 @@ Hooks run in several native threads at a time. Keep what belongs to an item in `
 which one thread at a time touches. ``request.state`` is shared by the items of a request, whose
 hooks may run side by side: put whole values into it, and lock what you count there. Everything
 else that a hook is given must not be changed, and what it returned not be written to again.
-``@hookimpl(models=…, quick_below=…)`` spares the core to ask in vain and to hand over what is
-quick: see :class:`~trihook.marks.HookimplMarker`.
+``@hookimpl(models=…, quick_below=…, quick_for=…)`` spares the core to ask in vain and to hand
+over what is quick: see :class:`~trihook.marks.HookimplMarker`.
 
 To refuse an item raise :class:`~trihook.PayloadError`, :class:`~trihook.PayloadTooLargeError`
 or :class:`~trihook.UnsupportedMediaTypeError`, saying what was wrong; for an option that cannot

@@ -1,4 +1,4 @@
-"""How a plugin marks its hooks: pluggy's options, and two that let the core be quick about them."""
+"""How a plugin marks its hooks: pluggy's options, and three that save the core time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import pluggy
 
 if TYPE_CHECKING:
-    from trihook.types import Model
+    from trihook.types import Model, ScoringRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,11 +21,12 @@ class Marks:
     """What an implementation says of itself beyond pluggy's options.
 
     ``models`` tells for which models it is to be asked; ``quick_below`` is the size in bytes
-    below which it is quick.
+    below which it is quick, ``quick_for`` tells for which requests of such a size.
     """
 
     models: Callable[[Model], bool] | None = None
     quick_below: int = 0
+    quick_for: Callable[[ScoringRequest], bool] | None = None
 
 
 class HookimplMarker:
@@ -33,7 +34,7 @@ class HookimplMarker:
 
     ``specname`` names the hook where the function is called otherwise; ``tryfirst`` and
     ``trylast`` order the implementations; ``wrapper`` makes one that goes around the others.
-    All four are pluggy's. Two more save time, and change no answer:
+    All four are pluggy's. Three more save time, and change no answer:
 
     ``models`` is a function of a model: the implementation is asked only for models for which it
     is true. It is called once for each model, not for each item. (``select_model`` knows no model
@@ -44,6 +45,11 @@ class HookimplMarker:
     whose time is well under a millisecond for any input below this size, and which never waits,
     is called at once where all others that may answer are quick as well. The size is that of
     the request's body or, for ``postprocess``, of the outputs.
+
+    ``quick_for`` is a function of a request, for an implementation whose time its size does not
+    bound: it is then quick only for requests for which this is true. It is asked at each hook,
+    below the size alone, and where nothing else goes on meanwhile: a microsecond is what it may
+    take. One that raises has said no.
     """
 
     def __init__(self, project_name: str) -> None:
@@ -63,6 +69,7 @@ class HookimplMarker:
         wrapper: bool = False,
         models: Callable[[Model], bool] | None = None,
         quick_below: int = 0,
+        quick_for: Callable[[ScoringRequest], bool] | None = None,
     ) -> Callable[[F], F]: ...
 
     def __call__(
@@ -71,6 +78,7 @@ class HookimplMarker:
         *,
         models: Callable[[Model], bool] | None = None,
         quick_below: int = 0,
+        quick_for: Callable[[ScoringRequest], bool] | None = None,
         **options: Any,
     ) -> F | Callable[[F], F]:
         """Mark a function; raises ``TypeError`` for a mark that is none."""
@@ -80,7 +88,7 @@ class HookimplMarker:
             raise TypeError(f"quick_below is a number of bytes, not {quick_below!r}")
 
         def mark(function: F) -> F:
-            setattr(function, _ATTRIBUTE, Marks(models, quick_below))
+            setattr(function, _ATTRIBUTE, Marks(models, quick_below, quick_for))
             marked: F = self._mark(**options)(function)
             return marked
 

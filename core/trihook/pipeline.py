@@ -108,7 +108,7 @@ class _Run:
 
     def _select(self) -> tuple[ModelRef, str]:
         call = HookCall("select_model")
-        if self.hooks.are_quick("select_model", None, self.request.size):
+        if self.hooks.are_quick("select_model", None, self.request, self.request.size):
             answer = self._ask_for_model(call)
         else:
             [answer] = self._run_in_threads(self._ask_for_model, [call], [call])
@@ -217,7 +217,7 @@ class _Run:
             except ScoringError as exc:
                 one.error = exc.at(hook, call.blamed)
 
-        if not self.hooks.are_quick(hook, model, size):
+        if not self.hooks.are_quick(hook, model, self.request, size):
             self._run_in_threads(attempt, work, calls)
             return
         for piece in work:
