@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -47,7 +48,12 @@ def text_fields(model: Model) -> tuple[TextField, ...]:
     length, with an optional BYTES input ``<field>_char`` that has the width of a word as its
     last dimension besides. A sole input called ``words`` or ``tokens`` is the field ``text``.
     """
-    wanted = {spec.name: spec for spec in model.inputs if not spec.optional}
+    return _text_fields(model.inputs)
+
+
+@lru_cache
+def _text_fields(inputs: tuple[TensorSpec, ...]) -> tuple[TextField, ...]:
+    wanted = {spec.name: spec for spec in inputs if not spec.optional}
     if any(spec.datatype != "BYTES" for spec in wanted.values()):
         return ()
     if len(wanted) == 1 and (sole := next(iter(wanted.values()))).name in {"words", "tokens"}:
