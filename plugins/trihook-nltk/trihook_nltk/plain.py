@@ -10,7 +10,8 @@ import re
 
 # letters and digits, with single hyphens and full stops inside, and commas inside numbers
 _WORD = r"[^\W_](?:[^\W_]|[-.](?=[^\W_])|,(?=[0-9]))*"
-_CHUNK = re.compile(rf"({_WORD}\.?)([,;:?!]?)(?:\s+(?!\Z)|\Z)")
+# the last dot takes what begins no chunk: nothing is looked for further on, from letter to letter
+_CHUNK = re.compile(rf"({_WORD}\.?)([,;:?!]?)(?:\s+(?!\Z)|\Z)|.", re.DOTALL)
 _CONTRACTED = re.compile(r"\b(?:cannot|gimme|gonna|gotta|lemme|wanna)\b", re.IGNORECASE)
 
 
