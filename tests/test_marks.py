@@ -53,7 +53,11 @@ def test_all_marks_are_kept():
 
 @pytest.mark.parametrize(
     ("mark", "said"),
-    [({"models": "m"}, "function of a model, not 'm'"), ({"quick_below": None}, "bytes, not None")],
+    [
+        ({"models": "m"}, "function of a model, not 'm'"),
+        ({"quick_below": None}, "bytes, not None"),
+        ({"quick_for": True}, "function of a request, not True"),
+    ],
 )
 def test_a_mark_that_is_none_is_refused_where_it_is_made(mark, said):
     with pytest.raises(TypeError, match=said):

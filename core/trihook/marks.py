@@ -84,6 +84,8 @@ class HookimplMarker:
         """Mark a function; raises ``TypeError`` for a mark that is none."""
         if models is not None and not callable(models):
             raise TypeError(f"models is a function of a model, not {models!r}")
+        if quick_for is not None and not callable(quick_for):
+            raise TypeError(f"quick_for is a function of a request, not {quick_for!r}")
         if not isinstance(quick_below, int):
             raise TypeError(f"quick_below is a number of bytes, not {quick_below!r}")
 
