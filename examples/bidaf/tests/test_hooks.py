@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trihook import Item, Model, TensorSpec
+from trihook.marks import marks_of
+from trihook.testing import make_request
 from trihook_bidaf import hooks
 from trihook_nltk import tokenize
 
@@ -53,6 +55,12 @@ def test_models_with_other_outputs_are_left_to_others(outputs):
 
 def test_items_without_words_are_left_to_others():
     assert hooks.postprocess(outputs={}, item=Item({}), model=MODEL) is None
+
+
+@pytest.mark.parametrize(("size", "is_quick"), [(16 * 1024 - 1, True), (16 * 1024, False)])
+def test_a_reply_is_quick_only_if_the_text_can_hold_no_long_answer(size, is_quick):
+    request = make_request(Item({}), size=size)
+    assert marks_of(hooks.postprocess).quick_for(request) is is_quick
 
 
 def test_the_plugin_is_found_by_its_entry_point():

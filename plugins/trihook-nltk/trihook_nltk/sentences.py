@@ -53,6 +53,11 @@ def split_sentences(text: str, language: str = "english") -> Iterator[tuple[int,
             yield start + first, start + last
 
 
+def has_split_sentences() -> bool:
+    """Tell whether sentences have been split before, which the first time reads files."""
+    return _splitter.cache_info().currsize > 0
+
+
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     while len(text) - start > _BLOCK:
