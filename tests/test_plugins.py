@@ -128,6 +128,11 @@ class ByKeyword:
     def preprocess(self, *, item): ...
 
 
+class WithDefault:
+    @hookimpl
+    def preprocess(self, item, model=None): ...
+
+
 class NoGenerator:
     @hookimpl(wrapper=True)
     def postprocess(self): ...
@@ -167,6 +172,7 @@ BROKEN = {
         ["'postprocess'", "no argument 'output'", "did you mean 'outputs'?"],
     ),
     "keyword": (lambda: ByKeyword, ["'preprocess'", "by position, not 'item' by keyword"]),
+    "default": (lambda: WithDefault, ["'preprocess' gets no 'model'", "has a default"]),
     "no generator": (lambda: NoGenerator, ["postprocess", "generator"]),
     "constructor": (lambda: Unconstructible, ["RuntimeError", "no licence"]),
     "needs argument": (lambda: NeedsArgument, ["TypeError", "size"]),
@@ -313,6 +319,15 @@ def test_blocked_wins_over_allowed():
 
 def test_a_blocked_plugin_is_no_problem():
     _load(Point("x", _fail(ValueError())), blocked=["x"]).raise_if_broken()
+
+
+def test_a_plugin_s_own_arguments_may_have_defaults():
+    class Scaled:
+        @hookimpl
+        def preprocess(self, item, *, scale=2.0):
+            return {"x": [item.data * scale]}
+
+    _load(Point("scaled", Scaled)).raise_if_broken()
 
 
 def test_installed_plugins_are_found():

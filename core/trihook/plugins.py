@@ -225,11 +225,14 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ..
 
 
 def _check_arguments(function: Callable[..., object], hook: str) -> None:
-    """Refuse an argument that the hook does not have, or that pluggy does not give."""
+    """Refuse an argument that the hook does not have, or that pluggy never gives."""
     known = inspect.signature(getattr(hookspecs, hook)).parameters
     for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is parameter.KEYWORD_ONLY:
+        has_default = parameter.default is not parameter.empty
+        if parameter.kind is parameter.KEYWORD_ONLY and (name in known or not has_default):
             raise PluginError(f"{hook!r} gets its arguments by position, not {name!r} by keyword")
+        if name in known and has_default:
+            raise PluginError(f"{hook!r} gets no {name!r} where that has a default")
         if name not in known and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
             meant = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {meant[0]!r}?" if meant else f"it has {', '.join(known)}"
