@@ -125,6 +125,28 @@ def test_a_service_that_was_deployed_meanwhile_is_not_replaced(home, model, runn
     assert list(home.staging.iterdir()) == []
 
 
+@pytest.mark.parametrize("has_stopped", [True, False])
+def test_a_service_that_was_deployed_in_the_last_moment_is_not_replaced(
+    home, model, add, running, monkeypatch, has_stopped
+):
+    def look(service, *, overwrite):
+        require_new(service, overwrite=overwrite)
+        if len(looks) == 1:
+            shutil.rmtree(service.folder, ignore_errors=True)
+            (home.folder / "taken").mkdir()  # so that its number is not given again
+            running("vector")
+        looks.append(service.name)
+
+    looks, require_new = [], starting.require_new
+    if has_stopped:
+        add("vector")
+    for place in (starting, module):
+        monkeypatch.setattr(place, "require_new", look)
+    with pytest.raises(DeploymentError, match="service 'vector' is being deployed already"):
+        LocalService.deploy("vector", [model], port=0, home=home.folder)
+    assert LocalService.find("vector", home=home.folder).status.generation == 1
+
+
 @pytest.mark.parametrize(
     "other", [Status("running", 2), Status("running", 1, failure=Failure(generation=2))]
 )

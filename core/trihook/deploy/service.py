@@ -171,7 +171,8 @@ class LocalService:
         """
         if not is_supervised(self.folder) or self.status.phase != "running":
             raise DeploymentError(f"service {self.name!r} is {self.state}: deploy it again instead")
-        before, number = self.generation, self._next_number()
+        number = self._next_number()  # first: what changes from now on is noticed
+        before = self.generation
         wanted = Wanted(
             _find_models(self.home, before.spec.models if models is None else models),
             entry_script=_path(entry_script),

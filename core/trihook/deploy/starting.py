@@ -57,13 +57,13 @@ def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite
         (folder / "environments").mkdir()
         (folder / "logs").mkdir()
         write_generation(folder / "generations" / "1", wanted)
+        found = _inode(service.folder)
         require_new(service, overwrite=overwrite)
-        replaced = service.folder.is_dir()
-        if replaced and _listens_at(service, port):
-            service.delete()
+        if found and _listens_at(service, port):
+            _delete(service, found)
         with listen(port) as listener:
-            if replaced and service.folder.is_dir():
-                service.delete()
+            if found:
+                _delete(service, found)
             record = _Record(listener.getsockname()[1])
             write_file(folder / _RECORD, json.dumps(asdict(record)).encode())
             held = lock(folder)
@@ -74,6 +74,20 @@ def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite
                 spawn_supervisor(service.folder, listener, held)
             finally:
                 os.close(held)
+
+
+def _inode(folder: Path) -> int:
+    """Return what tells a folder from another one in its place, 0 if there is none."""
+    try:
+        return folder.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _delete(service: LocalService, found: int) -> None:
+    """Delete a service, unless another one has been deployed in its place."""
+    if _inode(service.folder) == found:
+        service.delete()
 
 
 def _listens_at(service: LocalService, port: int) -> bool:
