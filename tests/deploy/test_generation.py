@@ -159,6 +159,20 @@ def test_settings_for_a_model_that_would_not_be_there_are_refused(
         write(register("main", "a", "b"), config=config)
 
 
+def test_the_default_model_of_the_deploying_shell_comes_before_that_of_the_file(
+    register, write, tmp_path, monkeypatch
+):
+    config = tmp_path / "settings.toml"
+    config.write_text("default_model = 'absent'")
+    models = register("a", "a", "b")
+    monkeypatch.setenv("TRIHOOK_DEFAULT_MODEL", "b")
+    assert write(models, config=config).spec.default_model == ""
+    monkeypatch.setenv("TRIHOOK_DEFAULT_MODEL", "other")
+    (refused := tmp_path / "refused").mkdir()
+    with pytest.raises(ConfigError, match="name model 'other'"):
+        write_generation(refused, Wanted((models,)))
+
+
 def test_an_update_that_takes_a_model_away_from_the_settings_is_refused(register, write, tmp_path):
     config = tmp_path / "settings.toml"
     config.write_text("[models.b]")
@@ -174,12 +188,15 @@ def test_a_script_may_be_a_link_and_its_source_directory_too(register, write, tm
     (tmp_path / "real" / "score.py").symlink_to(tmp_path / "shared.py")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     model, before = register("main", "main"), None
-    for script in ("score.py", tmp_path / "real" / "score.py"):
+    (tmp_path / "current.py").symlink_to(tmp_path / "real" / "own.py")
+    (tmp_path / "real" / "own.py").write_text("shared")
+    scripts = ["score.py", tmp_path / "real" / "score.py", tmp_path / "current.py"]
+    for script, name in zip(scripts, ["score.py", "score.py", "own.py"], strict=True):
         before = write(
             model, before=before, source_directory=tmp_path / "link", entry_script=script
         )
-        assert before.spec.entry_script == "score.py"
-        assert (before.app / "score.py").read_text() == "shared"
+        assert before.spec.entry_script == name
+        assert (before.app / name).read_text() == "shared"
 
 
 def test_a_script_outside_its_source_directory_is_refused(register, write, tmp_path):

@@ -112,7 +112,9 @@ def write_generation(folder: Path, wanted: Wanted, before: Generation | None = N
     spec = replace(spec, environment=_write_environment(folder, wanted, before))
     spec = replace(
         spec,
-        default_model="" if spec.entry_script else _choose_default(folder / "app", names, wanted),
+        default_model=""
+        if spec.entry_script
+        else _choose_default(folder / "app", names, wanted, before),
         workers=wanted.workers or spec.workers,
         timeout=wanted.timeout or spec.timeout,
     )
@@ -168,8 +170,9 @@ def _write_app(app: Path, wanted: Wanted, before: Generation | None) -> str:
 
 def _place_in(source: Path, script: Path) -> str:
     """Return where in its source directory a script is; what is linked there counts as there."""
-    real = script.parent.resolve() / script.name
-    for inner, outer in ((script, source), (real, source.resolve())):
+    beside = script.parent.resolve() / script.name
+    real = source.resolve()
+    for inner, outer in ((script, source), (beside, real), (script.resolve(), real)):
         place = os.path.relpath(inner, outer)
         if Path(place).parts[0] != os.pardir:
             return place
@@ -205,18 +208,20 @@ def _write_environment(folder: Path, wanted: Wanted, before: Generation | None) 
     return before.spec.environment
 
 
-def _choose_default(app: Path, names: list[str], wanted: Wanted) -> str:
+def _choose_default(app: Path, names: list[str], wanted: Wanted, before: Generation | None) -> str:
     """Choose what /score scores with, where that is open: the model named as registered.
 
-    A host is not ready before all models that its settings name; so they must be there.
+    A host is not ready before all models that its settings name; so they must be there. Its
+    variables are those of whoever deploys it.
     """
     config = app / FILE_NAME
     settings = load_settings({}, {}, config) if config.exists() else Settings.model_validate({})
-    if missing := {*settings.models, settings.default_model} - {"", *names}:
+    variable = "" if before else os.environ.get("TRIHOOK_DEFAULT_MODEL", "")
+    asked = variable or settings.default_model
+    if missing := {*settings.models, asked} - {"", *names}:
         raise ConfigError(
             f"the settings name model {min(missing)!r}, which the service would not have; "
             f"it would have {', '.join(names)}"
         )
     registered = wanted.models[0].name
-    is_open = not settings.default_model and len(names) > 1
-    return registered if is_open and registered in names else ""
+    return registered if not asked and len(names) > 1 and registered in names else ""
