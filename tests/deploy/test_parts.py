@@ -12,7 +12,7 @@ from trihook.deploy.environment import BUILT
 from trihook.deploy.environment_part import EnvironmentPart
 from trihook.deploy.generation import Generation, Spec
 from trihook.deploy.host_part import HostPart
-from trihook.deploy.parts import PartError, told
+from trihook.deploy.parts import PartError, refusals_told
 
 VARIABLES = ("TRIHOOK_DEFAULT_MODEL", "TRIHOOK_GRACEFUL_TIMEOUT", "TRIHOOK_CONFIG")
 
@@ -89,5 +89,8 @@ def test_a_build_that_has_ended_is_not_killed_later(tmp_path, monkeypatch):
 
 
 def test_what_the_system_refuses_a_part_is_said_with_its_file(tmp_path):
-    with pytest.raises(PartError, match=f"^no such file or directory: {tmp_path}/absent$"), told():
+    with (
+        pytest.raises(PartError, match=f"^no such file or directory: {tmp_path}/absent$"),
+        refusals_told(),
+    ):
         (tmp_path / "absent").read_bytes()

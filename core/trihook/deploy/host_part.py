@@ -35,6 +35,7 @@ class HostPart:
         self._triton = triton
         self._triton_address = ""
         self._was_ready = False
+        self.has_answered = False
         self._said = ""
         self._process: subprocess.Popen[bytes] | None = None
         self.python = sys.executable
@@ -141,6 +142,7 @@ class HostPart:
             return False
         finally:
             connection.close()
+        self.has_answered = True
         self._said = "" if answer.status == 200 else _reasons(body)
         return answer.status == 200
 

@@ -28,7 +28,7 @@ class PartError(TrihookError):
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def refusals_told() -> Iterator[None]:
     """Raise :class:`PartError` for what the system refuses a part, such as room on the disk."""
     try:
         yield

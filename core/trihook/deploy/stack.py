@@ -11,7 +11,7 @@ from pathlib import Path
 from trihook.deploy.environment_part import EnvironmentPart
 from trihook.deploy.generation import Generation
 from trihook.deploy.host_part import HostPart
-from trihook.deploy.parts import Part, PartError, told
+from trihook.deploy.parts import Part, PartError, refusals_told
 from trihook.deploy.status import Failure
 from trihook.deploy.triton_part import TritonPart
 
@@ -92,7 +92,7 @@ class Stack:
         """Tell whether a part is ready; a failure stands in ``failure`` then."""
         part = kept.part
         try:
-            with told():
+            with refusals_told():
                 if not part.is_started:
                     kept.started = time.monotonic()
                     part.start()
@@ -117,7 +117,7 @@ class Stack:
     def _keep_up(self, kept: _Kept) -> None:
         part = kept.part
         try:
-            with told():
+            with refusals_told():
                 if part.is_started:
                     part.is_ready()
                 elif time.monotonic() >= kept.retry_at:

@@ -82,12 +82,19 @@ class Supervisor:
 
     def _look_for_generation(self) -> None:
         generations = self._folder / "generations"
-        newest = max(int(folder.name) for folder in generations.iterdir())
+        try:
+            newest = max(int(folder.name) for folder in generations.iterdir())
+        except FileNotFoundError:
+            raise
+        except OSError:  # too many open files, say: there is another tick
+            return
         seen = max(self._status.generation, self._status.failure.generation)
         if self._next is None and newest > seen:
             try:
                 self._next = self._begin(generations / str(newest))
             except OSError as exc:
+                if self._current is not None:
+                    shutil.rmtree(generations / str(newest), ignore_errors=True)
                 self._fail(Failure(newest, "generation", describe_os_error(exc)))
 
     def _begin(self, folder: Path) -> Stack:
@@ -110,9 +117,11 @@ class Supervisor:
         self._next = None
         if self._current is None:
             stack.stop()
-        else:
+        elif stack.host.has_answered:
             stack.drain()
             self._retired.append(stack)
+        else:
+            self._remove(stack)
         self._fail(failure)
 
     def _fail(self, failure: Failure) -> None:
