@@ -49,6 +49,12 @@ def test_a_wheel_at_an_address_is_left_to_pip(conda, name):
     assert conda(f"dependencies: [{{pip: ['{line}']}}]") == ["./wheels/trihook.whl", line]
 
 
+@pytest.mark.parametrize("name", ["", "trihook @ "])
+def test_a_trihook_at_an_address_is_the_one(conda, name):
+    line = f"{name}https://example.org/trihook-9.0-py3-none-any.whl"
+    assert conda(f"dependencies: [{{pip: ['{line}']}}]") == [line]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -19,6 +19,7 @@ from trihook.generate.azureml.wheels import pack_wheels
 REQUIREMENTS = "requirements.txt"
 WHEELS = "wheels"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ADDRESS = re.compile(r"[A-Za-z0-9+.-]+://")
 
 
 def write_requirements(conda: Path, folder: Path) -> str:
@@ -36,7 +37,8 @@ def write_requirements(conda: Path, folder: Path) -> str:
             raise DeploymentError(f"{conda} lists {line}, and there is no file {file}")
         shutil.copy(file, folder / WHEELS)
     others = [line for line in lines if line not in files]
-    packed = {name for line in others if (name := _name(line)) and _is_from_folder(name)}
+    named = [line for line in others if "://" not in line]
+    packed = {name for line in named if (name := _name(line)) and _is_from_folder(name)}
     known = {_name(file.name.partition("-")[0]) for file in files.values()}
     known |= {_name(line) for line in others}
     found = read_requirements(sorted(packed - {CORE}))
@@ -92,6 +94,8 @@ def _is_path(line: str) -> bool:
 
 def _name(line: str) -> str:
     """Return the distribution that a line asks for, as PyPI compares names, or ``""``."""
+    if _ADDRESS.match(line):
+        line = line.rpartition("/")[2].partition("-")[0]
     match = _NAME.match(line)
     return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
