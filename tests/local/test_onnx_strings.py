@@ -24,6 +24,7 @@ def test_a_long_element_is_one():
     assert deserialize(_encode([b"x" * 70_000, b""])).tolist() == [b"x" * 70_000, b""]
 
 
-def test_a_length_that_is_cut_off_is_an_error():
+@pytest.mark.parametrize("length", range(1, 7))
+def test_an_element_that_is_cut_off_is_an_error(length):
     with pytest.raises(struct.error):
-        deserialize(_encode([b"x"])[:3])
+        deserialize(_encode([b"xyz"])[:length])

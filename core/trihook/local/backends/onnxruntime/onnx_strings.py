@@ -20,7 +20,7 @@ def deserialize(encoded: Array) -> Array:
 
     Stands in for Triton's own ``deserialize_bytes_tensor``, which takes four times as long:
     for a text of some hundred words, in words and characters, as long as the model itself.
-    Returns a flat array of objects; raises ``struct.error`` where a length is cut off.
+    Returns a flat array of objects; raises ``struct.error`` where an element is cut off.
     """
     data = encoded.tobytes()
     elements = []
@@ -29,4 +29,6 @@ def deserialize(encoded: Array) -> Array:
         start = end + 4
         end = start + _read_length(data, end)[0]
         elements.append(data[start:end])
+    if end > len(data):
+        raise struct.error("the last element is cut off")
     return np.array(elements, dtype=object)
