@@ -165,9 +165,11 @@ class Registry:
         ``NAME:VERSION`` that they use: such a version is not deleted. Raises
         :class:`trihook.RegistryError`.
         """
-        name, version = self._resolve(reference, self._leftovers)
+        name, version = self._resolve(reference, self._versions_on_disk)
         whole = ":" not in reference
-        doomed = tuple(f"{name}:{n}" for n in (self._leftovers(name) if whole else (version,)))
+        doomed = tuple(
+            f"{name}:{n}" for n in (self._versions_on_disk(name) if whole else (version,))
+        )
         for model in doomed:
             if users := used_by.get(model):
                 raise RegistryError(f"model {model} is used by service {', '.join(users)}")
@@ -216,8 +218,8 @@ class Registry:
         numbers = sorted(set(self._numbers(name)))
         return tuple(n for n in numbers if not (folder / f"{n}{_DELETED}").exists())
 
-    def _leftovers(self, name: str) -> tuple[int, ...]:
-        """Return the versions whose files are there, those too whose deletion was cut short."""
+    def _versions_on_disk(self, name: str) -> tuple[int, ...]:
+        """Return all versions whose files are there, with those whose deletion was cut short."""
         folder = self._home.models / name
         return tuple(n for n in sorted(set(self._numbers(name))) if (folder / str(n)).exists())
 

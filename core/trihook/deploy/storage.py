@@ -84,7 +84,8 @@ def discard(folder: Path, area: Path) -> None:
     except OSError as exc:
         if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        shutil.rmtree(folder)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 def write_file(path: Path, content: bytes) -> None:
