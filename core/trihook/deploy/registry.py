@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -215,20 +215,20 @@ class Registry:
 
     def _versions(self, name: str) -> tuple[int, ...]:
         folder = self._home.models / name
-        numbers = sorted(set(self._numbers(name)))
-        return tuple(n for n in numbers if not (folder / f"{n}{_DELETED}").exists())
+        return tuple(n for n in self._numbers(name) if not (folder / f"{n}{_DELETED}").exists())
 
     def _versions_on_disk(self, name: str) -> tuple[int, ...]:
         """Return all versions whose files are there, with those whose deletion was cut short."""
         folder = self._home.models / name
-        return tuple(n for n in sorted(set(self._numbers(name))) if (folder / str(n)).exists())
+        return tuple(n for n in self._numbers(name) if (folder / str(n)).exists())
 
-    def _numbers(self, name: str) -> Iterator[int]:
-        """Return the numbers that were given, those of deleted versions among them."""
+    def _numbers(self, name: str) -> list[int]:
+        """Return the numbers that were given, in order, those of deleted versions among them."""
         folder = self._home.models / name
-        if folder.is_dir():
-            names = (path.name.removesuffix(_DELETED) for path in folder.iterdir())
-            yield from (int(name) for name in names if name.isdecimal())
+        if not folder.is_dir():
+            return []
+        names = {path.name.removesuffix(_DELETED) for path in folder.iterdir()}
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def _read(self, name: str, version: int) -> Model:
         folder = self._home.models / name / str(version)
