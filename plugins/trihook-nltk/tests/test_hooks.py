@@ -4,9 +4,7 @@ from importlib.metadata import entry_points
 
 import pytest
 from trihook import ConfigError, Item, Model, PayloadError, PayloadTooLargeError, TensorSpec
-from trihook.marks import marks_of
-from trihook.testing import make_request
-from trihook_nltk import Token, hooks, sentences, tokenize
+from trihook_nltk import Token, hooks
 
 
 def model_of(*inputs, **options):
@@ -215,45 +213,6 @@ def test_the_language_decides_where_sentences_end():
 def test_an_impossible_option_is_named(options, message):
     with pytest.raises(ConfigError, match=message):
         preprocess({"text": "words"}, model_of(WORDS, **options))
-
-
-QUESTION = {"context": "The bridge, built in 1872, is long. It leaks.", "query": "Is it long?"}
-
-
-def is_quick(*items):
-    return marks_of(hooks.preprocess).quick_for(make_request(*items))
-
-
-def test_a_question_about_a_few_plain_sentences_is_quick():
-    tokenize("The first text of all.")
-    assert is_quick(Item(QUESTION))
-    assert is_quick(Item(b"It is long. It leaks.", "text/plain"))
-
-
-@pytest.mark.parametrize(
-    "items",
-    [
-        [Item({"text": "! " * 20})],
-        [Item({"text": "'a. " * 20})],
-        [Item({"text": "日。" * 20})],
-        [Item({"text": "],1" * 20})],
-        [Item(b"! " * 20, "text/plain")],
-        [Item(b"\xff" * 20, "text/plain")],
-        [Item({"text": "gonna"}, index=index) for index in range(20)],
-        [Item({f"f{index}": "gonna" for index in range(20)})],
-        [Item({"text": {"text": "! " * 20}})],
-    ],
-)
-def test_what_may_be_cut_into_many_sentences_or_marks_is_not_quick_however_short(items):
-    tokenize("The first text of all.")
-    assert not is_quick(*items)
-
-
-def test_the_first_question_which_reads_punkts_files_is_not_quick():
-    sentences._splitter.cache_clear()
-    assert not is_quick(Item(QUESTION))
-    preprocess(QUESTION, model_of(*BIDAF))
-    assert is_quick(Item(QUESTION))
 
 
 @pytest.mark.parametrize("model", [SOLE, model_of(*BIDAF)], ids=["words", "bidaf"])
