@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Record: TypeAlias = "Mapping[str, Any]"
 
 _COLOURS = {"ours": "#2a78b5", "ceiling": "#9aa5b1", "peer": "#d98c3f", "naive": "#c0504d"}
+_HEADROOM = 1.1  # above the highest point
 _AXES = {
     "items": ("vectors in a request", "µs a vector"),
     "connections": ("connections", "requests/s"),
@@ -75,10 +76,11 @@ def _draw_growth(folder: Path, record: Record) -> None:
         with _Figure(folder / f"{name}.svg", 1, 2.8) as (axes,):
             axes.plot(counts, values, "o-", color=_COLOURS["ours"])
             axes.set(xlabel=x_label, ylabel=y_label, xscale="symlog")
+            _tick(axes, counts)
             if name in ("items", "bytes"):
                 axes.set_yscale("log")
             else:
-                axes.set_ylim(bottom=0)
+                axes.set_ylim(0, _HEADROOM * max(values))
 
 
 def _draw_batches(folder: Path, record: Record) -> None:
@@ -87,7 +89,14 @@ def _draw_batches(folder: Path, record: Record) -> None:
         for field, label in (("request_batch", "one request"), ("execution_batch", "execution")):
             axes.plot(counts, [entry[field] for entry in record.values()], "o-", label=label)
         axes.set(xlabel="connections", ylabel="vectors", xscale="log")
+        _tick(axes, counts)
         axes.legend()
+
+
+def _tick(axes: Axes, counts: Sequence[int]) -> None:
+    """Mark what was measured on the horizontal axis, and nothing between."""
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.minorticks_off()
 
 
 def _draw_memory(folder: Path, record: Record) -> None:
