@@ -70,6 +70,14 @@ def test_the_command_prints_answer_and_offsets(server):
     assert server.asked[0][2]["context"] == "Built in 1872."
 
 
+def test_a_text_in_another_encoding_is_refused():
+    command = [sys.executable, "-m", "trihook_bidaf.client", "http://localhost/", "-", "When?"]
+    text = "Straße".encode("cp1252")
+    done = subprocess.run(command, check=False, capture_output=True, input=text)
+    assert done.returncode == 2
+    assert done.stderr.endswith(b"error: the context is not UTF-8: see its byte 4\n")
+
+
 def test_an_error_of_the_server_is_shown(server):
     server.status, server.reply = 400, b'{"message": "no words"}'
     done = run(server.uri, "a", "b")

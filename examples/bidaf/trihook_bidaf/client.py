@@ -42,7 +42,10 @@ def main() -> int:
     parser.add_argument("--key", default="", help="a bearer token")
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds, 30 if not given")
     options = parser.parse_args()
-    context = sys.stdin.read() if options.context == "-" else options.context
+    try:
+        context = sys.stdin.buffer.read().decode() if options.context == "-" else options.context
+    except UnicodeDecodeError as error:
+        parser.error(f"the context is not UTF-8: see its byte {error.start}")
     try:
         reply = ask(options.uri, context, options.query, options.key, options.timeout)
         answer = f"{reply['answer']}  [{reply['start']}:{reply['end']}]\n"
