@@ -3,9 +3,12 @@
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from servers import add_plugin, environment, free_port, running_host
@@ -159,3 +162,69 @@ def test_hooks_may_log_and_take_locks(triton, tmp_path):
         with ThreadPoolExecutor(4) as callers:
             answers = list(callers.map(lambda _: host.post("/score/vector", body), range(200)))
         assert Counter(answer.status for answer in answers) == {200: 200}
+
+
+SHARING = '''
+"""A plugin that asks a service over one connection, which was made before the hooks' threads."""
+import os
+import subprocess
+import sys
+import threading
+from http.client import HTTPConnection
+
+from trihook import hookimpl
+
+LOCK = threading.Lock()
+CONNECTION = HTTPConnection(os.environ["SERVICE"])
+CONNECTION.connect()
+
+
+@hookimpl(tryfirst=True)
+def preprocess(item):
+    with LOCK:
+        CONNECTION.request("GET", "/")
+        CONNECTION.getresponse().read()
+    if item.index == 0:
+        subprocess.run([sys.executable, "-c", ""], check=True)
+    return {"x": item.data}
+'''
+
+
+class Service(BaseHTTPRequestHandler):
+    """Answers, and keeps connections; now and then it takes a moment."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.asked += 1
+        if self.server.asked % 7 == 0:
+            time.sleep(0.02)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def service():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        server.asked = 0
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_hooks_may_share_a_connection_and_start_processes(triton, tmp_path, service, monkeypatch):
+    add_plugin(tmp_path, "trihook-sharing", "sharing", SHARING)
+    monkeypatch.setenv("SERVICE", service)
+    body = {"instances": [[float(n)] * 3 for n in range(10)]}
+    with (
+        running_host(triton.url, plugins=tmp_path) as host,
+        ThreadPoolExecutor(4) as callers,
+    ):
+        answers = list(callers.map(lambda _: host.post("/score/vector", body), range(20)))
+    assert [answer.json for answer in answers] == [answers[0].json] * 20
+    assert all("error" not in one for one in answers[0].json["predictions"])

@@ -156,4 +156,4 @@ class HookThreads:
                 job = None  # whose request would else be kept
                 thread.rest()
         self._threads.discard(thread)
-        get_hub().destroy(destroy_loop=True)  # which a hook may have come to by patched functions
+        get_hub().destroy(destroy_loop=True)  # which a hook may have made by itself

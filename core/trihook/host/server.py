@@ -132,7 +132,7 @@ class _Server(SteadyApplication):
 
     def load(self) -> Any:
         """Build the application, in the worker that will run it."""
-        from trihook.host.app import create_app  # noqa: PLC0415 - after gevent has patched
+        from trihook.host.app import create_app  # noqa: PLC0415 - only in the worker
         from trihook.host.greenlets import GeventRuntime  # noqa: PLC0415
         from trihook.service import build_service  # noqa: PLC0415
 

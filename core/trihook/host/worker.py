@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 
 import gevent
-from gevent import monkey
 from gevent import socket as gevent_socket
 from gevent.pool import Pool
 from gunicorn import util
@@ -51,12 +50,13 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         self._idle: set[Any] = set()  # sockets that Gunicorn reads, between requests
 
     def patch(self) -> None:
-        """Let what waits for the network give way to other greenlets; locks stay as they are.
+        """Give Gunicorn sockets that wait as greenlets do; the standard library stays as it is.
 
-        Hooks run in native threads, and gevent's locks lose the wake-up of one by another: a hook
-        that logs, or takes a lock of its own, would now and then wait for ever for a free lock.
+        Hooks run in native threads, and what gevent would put in place of locks, sockets and
+        processes belongs to the thread that made it: a lock loses wake-ups there, a connection
+        that two threads use in turn breaks, no process can be started. The client of Triton
+        has gevent's own sockets anyway.
         """
-        monkey.patch_all(thread=False, queue=False)
         self.sockets = [
             gevent_socket.socket(each.FAMILY, socket.SOCK_STREAM, fileno=each.sock.detach())
             for each in self.sockets
