@@ -68,6 +68,10 @@ def test_a_message_without_end_is_cut():
     assert error.message == str(error) == "x" * 4096 + "…"
 
 
+def test_a_message_is_always_text_that_can_be_sent():
+    assert ScoringError("name \udcff, größer").message == "name \\udcff, größer"
+
+
 def test_stage_and_plugin_are_filled_in_once():
     error = HookError("failed")
     assert error.at("preprocess", "one") is error

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from http import HTTPStatus
 from types import MappingProxyType
 
 import numpy as np
@@ -160,6 +161,30 @@ def test_a_wrapper_that_passes_the_answer_on_did_not_answer():
     call = HookCall("preprocess")
     _preprocess(_hooks(answer=_answers({"x": 1}), timing=_wraps(look)), call)
     assert call.answered == "answer"
+
+
+@pytest.mark.parametrize("outer", [None, "outer"])
+def test_a_wrapper_that_loses_the_answer_is_named(outer):
+    def lose():
+        yield
+
+    def look():
+        return (yield)
+
+    others = {outer: _wraps(look, tryfirst=True)} if outer else {}
+    call = HookCall("preprocess")
+    hooks = _hooks(answer=_answers({"x": 1}), wrap=_wraps(lose), **others)
+    with pytest.raises(HookResultError) as caught:
+        _preprocess(hooks, call)
+    said = "wrapper 'wrap' was given an answer to preprocess and returned None"
+    assert (str(caught.value), caught.value.plugin, call.blamed) == (said, "wrap", "wrap")
+
+
+def test_a_wrapper_of_no_answer_may_have_none():
+    def look():
+        yield
+
+    assert _preprocess(_hooks(silent=_answers(None), wrap=_wraps(look))) is None
 
 
 def test_a_wrapper_that_replaces_the_answer_did():
@@ -402,33 +427,43 @@ def test_no_reply_is_none():
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "fault"),
     [
-        Reply(1, status=0),
-        Reply(1, status=199),
-        Reply(1, status=600),
-        Reply(1, status="200"),
-        Reply(1, status=True),
-        Reply(1, media_type="text/plain\r\nX-Injected: yes"),
-        Reply(1, media_type=""),
-        Reply(1, media_type=None),
-        Reply(1, headers={"X-A": "b\r\nX-Injected: yes"}),
-        Reply(1, headers={"X-A\r\nX-Injected": "yes"}),
-        Reply(1, headers={"": "a"}),
-        Reply(1, headers={"X-A": 1}),
-        Reply(1, headers={1: "a"}),
-        Reply(1, headers={"X-A": "日本"}),
-        Reply(1, headers={"Content-Length": "3"}),
-        Reply(1, headers={"transfer-encoding": "chunked"}),
-        Reply(1, headers=[("X-A", "b")]),
-        Reply(1, headers=None),
+        (Reply(1, status=0), "its status is 0, expected a whole number from 200 to 599"),
+        (Reply(1, status=199), "its status is 199, expected"),
+        (Reply(1, status=600), "its status is 600, expected"),
+        (Reply(1, status="200"), "its status is '200', expected"),
+        (Reply(1, status=True), "its status is True, expected"),
+        (Reply(1, status=None), "its status is NoneType, expected"),
+        (Reply(1, media_type="text/plain\r\nX: yes"), r"its media type is 'text/plain\r\nX: yes'"),
+        (Reply(1, media_type=""), "its media type is ''"),
+        (Reply(1, media_type=None), "its media type is NoneType"),
+        (Reply(1, headers={"X-A": "b\r\nX: yes"}), r"header 'X-A' is 'b\r\nX: yes'"),
+        (Reply(1, headers={"X-A\r\nX": "yes"}), r"a header's name is 'X-A\r\nX'"),
+        (Reply(1, headers={"": "a"}), "a header's name is ''"),
+        (Reply(1, headers={"X-B": "", "X-A": 1}), "header 'X-A' is 1"),
+        (Reply(1, headers={1: "a"}), "a header's name is 1"),
+        (Reply(1, headers={"X-A": "日本"}), "header 'X-A' is '日本'"),
+        (Reply(1, headers={"Content-Length": "3"}), "header 'Content-Length' is for the host"),
+        (Reply(1, headers={"transfer-encoding": "chunked"}), "header 'transfer-encoding' is for"),
+        (Reply(1, headers=[("X-A", "b")]), "its headers are list, expected a mapping"),
+        (Reply(1, headers=None), "its headers are NoneType, expected a mapping"),
     ],
     ids=repr,
 )
-def test_a_reply_that_http_cannot_carry_is_refused(reply):
-    with pytest.raises(HookResultError, match="plugin 'one' made a reply that HTTP") as caught:
+def test_a_reply_that_http_cannot_carry_is_refused(reply, fault):
+    with pytest.raises(HookResultError) as caught:
         _postprocess(_hooks(one=_answers(reply)))
+    said = f"plugin 'one' made a reply that HTTP cannot carry: {fault}"
+    assert caught.value.message.startswith(said)
     assert (caught.value.stage, caught.value.plugin) == ("postprocess", "one")
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.ACCEPTED, np.int64(202)], ids=repr)
+def test_a_status_may_be_any_whole_number(status):
+    reply = _postprocess(_hooks(one=_answers(Reply(1, status=status, headers={"X-A": "b"}))))
+    assert type(reply.status) is int
+    assert (reply.value, reply.status, reply.headers) == (1, 202, {"X-A": "b"})
 
 
 def test_an_example_is_an_item():

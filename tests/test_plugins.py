@@ -153,6 +153,28 @@ class NeedsArgument:
     def postprocess(self): ...
 
 
+class Asynchronous:
+    @hookimpl
+    async def preprocess(self): ...
+
+
+class Stream:
+    @hookimpl
+    async def preprocess(self):
+        yield {}
+
+
+class Generator:
+    @hookimpl
+    def preprocess(self):
+        return (yield)
+
+
+class WithoutSelf:
+    @hookimpl
+    def preprocess(item, model): ...  # noqa: N805 - the mistake that is meant
+
+
 def _fail(exc):
     def load():
         raise exc
@@ -173,6 +195,10 @@ BROKEN = {
     ),
     "keyword": (lambda: ByKeyword, ["'preprocess'", "by position, not 'item' by keyword"]),
     "default": (lambda: WithDefault, ["'preprocess' gets no 'model'", "has a default"]),
+    "asynchronous": (lambda: Asynchronous, ["'preprocess' is asynchronous"]),
+    "stream": (lambda: Stream, ["'preprocess' is asynchronous"]),
+    "generator": (lambda: Generator, ["'preprocess' yields", "@hookimpl(wrapper=True)?"]),
+    "no self": (lambda: WithoutSelf, ["'preprocess' is a method", "'item', not self"]),
     "no generator": (lambda: NoGenerator, ["postprocess", "generator"]),
     "constructor": (lambda: Unconstructible, ["RuntimeError", "no licence"]),
     "needs argument": (lambda: NeedsArgument, ["TypeError", "size"]),

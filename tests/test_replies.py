@@ -54,6 +54,10 @@ def test_arrays_are_nested_lists_whatever_their_layout(array):
         (np.str_("a"), '"a"'),
         ({1: "a"}, '{"1":"a"}'),
         ((1, 2), "[1,2]"),
+        ([b"a", "\u00f6".encode()], '["a","ö"]'),
+        (np.array([[b"a", "b"]], object), '[["a","b"]]'),
+        (np.array([b"a"]), '["a"]'),
+        ({"x": b"\xff"}, '{"x":{"b64":"/w=="}}'),
     ],
     ids=repr,
 )
@@ -61,31 +65,35 @@ def test_numpy_values_and_what_json_lacks(value, text):
     assert encode_json(value).decode() == text
 
 
+LOOP = []
+LOOP.append(LOOP)
+
+
 @pytest.mark.parametrize(
-    "value",
+    ("value", "problem"),
     [
-        b"bytes",
-        object(),
-        {1, 2},
-        2**64,
-        "\ud800",
-        1j,
-        np.array([b"a"], object),
-        np.zeros(1, ml_dtypes.bfloat16),
-        np.array(["2020"], "M8[Y]").view("V8"),
+        (object(), "it holds object"),
+        ({1, 2}, "it holds set"),
+        (2**64, "it holds a whole number of over 64 bits"),
+        ("\ud800", "it holds half a surrogate pair, which is no text"),
+        (1j, "it holds complex"),
+        (np.array([{1}], object), "it holds set"),
+        ({np.int64(1): 2}, "it holds a key that is neither text nor a number of Python's own"),
+        (np.zeros(1, ml_dtypes.bfloat16), "it holds ndarray"),
+        (np.array(["2020"], "M8[Y]").view("V8"), "it holds ndarray"),
+        (LOOP, "it is nested too deeply, or holds itself"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_json_has_no_form_for_is_a_type_error(value):
-    with pytest.raises(TypeError):
+def test_what_json_has_no_form_for_is_named(value, problem):
+    with pytest.raises(TypeError) as caught:
         encode_json([value])
+    assert str(caught.value) == problem
 
 
-def test_what_refers_to_itself_is_a_type_error():
-    loop = []
-    loop.append(loop)
-    with pytest.raises(TypeError):
-        encode_json(loop)
+def test_bytes_alone_lack_a_media_type():
+    with pytest.raises(TypeError, match="it is bytes, which have a media type of their own"):
+        encode_json(b"\x89PNG")
 
 
 def test_a_json_reply_is_encoded():
@@ -98,10 +106,34 @@ def test_another_media_type_is_taken_as_it_stands(value):
     assert encode_reply(Reply(value, media_type="image/png")) == expected
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, 3, None, "\udcff"], ids=ascii)
-def test_another_media_type_takes_nothing_but_bytes_and_text(value):
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"a": 1}, "it is dict, neither bytes nor text"),
+        (3, "it is int, neither bytes nor text"),
+        (None, "it is NoneType, neither bytes nor text"),
+        ("\udcff", "it holds half a surrogate pair, which is no text"),
+    ],
+    ids=ascii,
+)
+def test_another_media_type_takes_nothing_but_bytes_and_text(value, problem):
+    with pytest.raises(TypeError) as caught:
         encode_reply(Reply(value, media_type="image/png"))
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("media_type", "value", "body"),
+    [
+        ("application/problem+json", {"title": "x"}, b'{"title":"x"}'),
+        ("Application/JSON", "text", b'"text"'),
+        ("application/json; charset=utf-8", [np.float32(1)], b"[1.0]"),
+        ("application/json; charset=utf-8", b"[ready]", b"[ready]"),
+        ("application/problem+json", '{"title":"x"}', b'{"title":"x"}'),
+    ],
+)
+def test_values_are_encoded_for_every_kind_of_json_and_bodies_are_not(media_type, value, body):
+    assert encode_reply(Reply(value, media_type=media_type)) == body
 
 
 def test_an_error_tells_the_caller_exactly_this():

@@ -9,6 +9,8 @@ from typing import Any
 
 import pluggy
 
+from trihook.errors import HookResultError
+
 
 @dataclass(slots=True)
 class HookCall:
@@ -88,6 +90,13 @@ def _traced_wrapper(function: Callable[..., Any], hookimpl: pluggy.HookImpl) -> 
                 steps.send(inner)
             _refuse_second_yield(steps)
         except StopIteration as end:
+            if end.value is None and inner is not None and hookimpl.wrapper:
+                error = HookResultError(
+                    f"wrapper {plugin!r} was given an answer to {call.hook} and returned None",
+                    plugin=plugin,
+                )
+                call.blame(plugin, error)
+                raise error from None
             if end.value is not None and end.value is not inner:
                 call.answered = plugin
             return end.value

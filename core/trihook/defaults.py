@@ -13,6 +13,7 @@ import numpy as np
 
 from trihook.errors import PayloadError
 from trihook.hookspecs import hookimpl
+from trihook.replies import bytes_as_text
 from trihook.triton.inputs import zeros
 from trihook.types import Inference, Item, JsonValue, Model, ModelRef, Outputs, ScoringRequest
 
@@ -134,15 +135,4 @@ def _holds_objects(value: JsonValue, depth: int = 0) -> bool:
 
 def _encode(array: np.ndarray[Any, Any]) -> Any:
     """Return numbers as they are, for the JSON encoder, and texts as nested lists."""
-    if array.dtype != object:
-        return array
-    return _texts(array.tolist())
-
-
-def _texts(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_texts(element) for element in value]
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"b64": base64.b64encode(value).decode()}
+    return array if array.dtype != object else bytes_as_text(array.tolist())

@@ -120,6 +120,8 @@ class ScoringError(TrihookError):
     def __init__(self, message: str, *, stage: str = "", plugin: str = "") -> None:
         if len(message) > _MAX_MESSAGE:
             message = f"{message[:_MAX_MESSAGE]}…"
+        if not message.isascii():  # half a surrogate pair would not go into a reply
+            message = message.encode(errors="backslashreplace").decode()
         super().__init__(message)
         self.message = message
         self.stage = stage

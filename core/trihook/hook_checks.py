@@ -23,10 +23,21 @@ def check_hooks(manager: pluggy.PluginManager, plugin: object) -> tuple[str, ...
             meant = difflib.get_close_matches(hook, HOOKS, n=1)
             hint = f"; did you mean {meant[0]!r}?" if meant else f"; hooks are {', '.join(HOOKS)}"
             raise PluginError(f"{function!r} implements no hook of trihook{hint}")
+        _check_kind(getattr(plugin, function), hook)
         _check_arguments(getattr(plugin, function), hook)
     if not hooks:
         raise PluginError("it implements no hook: mark its functions with trihook.hookimpl")
     return tuple(hook for hook in HOOKS if hook in hooks.values())
+
+
+def _check_kind(function: Callable[..., object], hook: str) -> None:
+    """Refuse a function whose call returns something to wait for or to go through."""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PluginError(f"{hook!r} is asynchronous: hooks are called by threads, and waited for")
+    options = getattr(function, f"{hookspecs.PROJECT}_impl", {})
+    wraps = options.get("wrapper") or options.get("hookwrapper")
+    if inspect.isgeneratorfunction(function) and not wraps:
+        raise PluginError(f"{hook!r} yields: did you mean @hookimpl(wrapper=True)?")
 
 
 def _check_arguments(function: Callable[..., object], hook: str) -> None:
@@ -42,6 +53,10 @@ def _check_arguments(function: Callable[..., object], hook: str) -> None:
             meant = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {meant[0]!r}?" if meant else f"it has {', '.join(known)}"
             raise PluginError(f"{hook!r} has no argument {name!r}; {hint}")
+    if inspect.ismethod(function):
+        hidden = next(iter(inspect.signature(function.__func__).parameters))
+        if hidden in known:
+            raise PluginError(f"{hook!r} is a method whose first argument is {hidden!r}, not self")
 
 
 def _implementations(manager: pluggy.PluginManager, plugin: object) -> Iterator[tuple[str, str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pluggy
@@ -82,14 +84,14 @@ class Hooks:
             return None
         if not isinstance(answer, Reply):
             return Reply(answer)
-        if not _fits_http(answer.status, answer.media_type, answer.headers):
+        fault = _find_fault(answer)
+        if fault:
             raise HookResultError(
-                f"plugin {call.answered!r} made a reply that HTTP cannot carry: "
-                "its status, media type or headers are not valid",
+                f"plugin {call.answered!r} made a reply that HTTP cannot carry: {fault}",
                 stage=call.hook,
                 plugin=call.answered,
             )
-        return answer
+        return answer if type(answer.status) is int else replace(answer, status=int(answer.status))
 
     def example(self, call: HookCall, model: Model) -> Item | None:
         """Ask for an item that fits the model."""
@@ -137,18 +139,38 @@ def _bad_answer(call: HookCall, answer: object, expected: str) -> HookResultErro
     )
 
 
-def _fits_http(status: object, media_type: object, headers: object) -> bool:
-    """Tell whether these are such as RFC 9110 allows; framing is not for a plugin to say."""
-    if type(status) is not int or not 200 <= status <= 599 or not isinstance(headers, Mapping):
-        return False
-    return all(
-        isinstance(name, str)
-        and isinstance(value, str)
-        and _FIELD_NAME.fullmatch(name)
-        and _FIELD_VALUE.fullmatch(value)
-        and name.lower() not in _FRAMING
-        for name, value in [*headers.items(), ("Content-Type", media_type or None)]
-    )
+def _find_fault(reply: Reply) -> str:
+    """Say what of a reply is not such as RFC 9110 allows; framing is not for a plugin to say."""
+    try:
+        status = operator.index(reply.status)
+    except TypeError:
+        status = 0
+    if isinstance(reply.status, bool) or not 200 <= status <= 599:
+        return f"its status is {_show(reply.status)}, expected a whole number from 200 to 599"
+    media_type: Any = reply.media_type
+    headers: Any = reply.headers
+    if not _is_value(media_type) or not media_type:
+        return f"its media type is {_show(media_type)}"
+    if not isinstance(headers, Mapping):
+        return f"its headers are {type(headers).__name__}, expected a mapping"
+    return next(filter(None, (_find_fault_in_header(*each) for each in headers.items())), "")
+
+
+def _find_fault_in_header(name: Any, value: Any) -> str:
+    if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+        return f"a header's name is {_show(name)}"
+    if name.lower() in _FRAMING:
+        return f"header {name!r} is for the host to give"
+    return "" if _is_value(value) else f"header {name!r} is {_show(value)}"
+
+
+def _is_value(value: object) -> bool:
+    return isinstance(value, str) and _FIELD_VALUE.fullmatch(value) is not None
+
+
+def _show(value: object) -> str:
+    """Show a text or number, and of anything else its type."""
+    return repr(value) if isinstance(value, int | float | str) else type(value).__name__
 
 
 def _describe_failure(call: HookCall, exc: BaseException) -> str:

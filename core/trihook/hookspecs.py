@@ -16,7 +16,7 @@ ask the next". Decide by what the model declares (its inputs, datatypes, shapes 
 never by the order in which plugins happen to be installed: that order is not defined. An
 implementation marked ``tryfirst=True`` or ``trylast=True`` is asked before or after the others;
 the core's own defaults come last. ``@hookimpl(wrapper=True)`` composes around all answers, for
-caching, timing or language detection.
+timing, or to change them; where it is given an answer it must return one.
 
 Hooks run in several native threads at a time. Keep what belongs to an item in ``item.state``,
 which one thread at a time touches. ``request.state`` is shared by the items of a request, whose
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from trihook.types import (
         Inference,
         Item,
-        JsonValue,
+        Jsonable,
         Model,
         ModelRef,
         Outputs,
@@ -91,13 +91,13 @@ def preprocess(item: Item, model: Model, request: ScoringRequest) -> Tensors | I
 @hookspec(firstresult=True)
 def postprocess(
     outputs: Outputs, item: Item, model: Model, request: ScoringRequest
-) -> JsonValue | Reply | None:
+) -> Jsonable | Reply | None:
     """Turn the model's outputs for one item into its reply: a JSON-able value or a ``Reply``.
 
     Asked once an item. ``outputs`` are arrays by output name, in the datatype and shape that the
     model declares, without the batch dimension (BYTES: object arrays of ``bytes``; BF16:
-    ``float32``). Numpy arrays and numbers may stand in the reply. The arrays may share memory
-    with other items' and are read-only.
+    ``float32``). Numpy arrays and numbers may stand in the reply, and ``bytes``, which become
+    text. The arrays may share memory with other items' and are read-only.
     """
 
 

@@ -15,7 +15,7 @@ from trihook.errors import (
 from trihook.hooks import Hooks
 from trihook.outcome import Scored
 from trihook.plugins import CORE
-from trihook.replies import JSON, encode_reply
+from trihook.replies import encode_reply, holds_json
 from trihook.triton.inputs import build_inputs
 from trihook.types import Model, ScoringRequest
 
@@ -55,10 +55,11 @@ def postprocess(
         one.body = encode_reply(reply)
     except TypeError as exc:
         raise HookResultError(
-            f"plugin {call.answered!r} made a reply that cannot be encoded as {reply.media_type}",
+            f"plugin {call.answered!r} made a reply that cannot be encoded as "
+            f"{reply.media_type}: {exc}",
             plugin=call.answered,
         ) from exc
-    if request.many and reply.media_type != JSON:
+    if request.many and not holds_json(reply):
         raise HookResultError(
             f"plugin {call.answered!r} made a reply of {reply.media_type}, "
             "which has no place among several",

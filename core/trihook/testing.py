@@ -41,11 +41,11 @@ from trihook.defaults import Defaults
 from trihook.fake_triton import FakeTriton, Infer
 from trihook.outcome import Outcome
 from trihook.plugins import Loaded, load_plugins
-from trihook.replies import JSON
+from trihook.replies import encode_json, holds_json
 from trihook.runtime import Runtime
 from trihook.service import build_service
 from trihook.triton.dtypes import DTYPES
-from trihook.types import Item, JsonValue, Model, ScoringRequest, TensorSpec
+from trihook.types import Item, Jsonable, Model, ScoringRequest, TensorSpec
 
 __all__ = [
     "FakeTriton",
@@ -84,14 +84,17 @@ def make_model(
     )
 
 
-def make_request(*items: Item | JsonValue | bytes, **sent: Any) -> ScoringRequest:
+def make_request(*items: Item | Jsonable, **sent: Any) -> ScoringRequest:
     """Return a request for ``items``; ``sent`` are further fields of :class:`ScoringRequest`.
 
-    What is no :class:`trihook.Item` becomes the data of one, JSON or bytes without a media type.
+    What is no :class:`trihook.Item` becomes the data of one, as JSON brings it to the host, or
+    bytes without a media type. Names of ``headers`` become lower-case there, and so here.
     Other than one item makes the request one of ``many``.
     """
     numbered = tuple(replace(_make_item(each), index=n) for n, each in enumerate(items))
-    return ScoringRequest(numbered, **{"many": len(numbered) != 1, "id": "test", **sent})
+    headers = {name.lower(): value for name, value in sent.pop("headers", {}).items()}
+    known = {"many": len(numbered) != 1, "id": "test", "headers": headers}
+    return ScoringRequest(numbered, **{**known, **sent})
 
 
 class Harness:
@@ -124,7 +127,7 @@ class Harness:
         """Take a request through the pipeline; see :meth:`trihook.pipeline.Pipeline.score`."""
         return self.service.pipeline.score(request)
 
-    def reply(self, item: Item | JsonValue | bytes, **sent: Any) -> Any:
+    def reply(self, item: Item | Jsonable, **sent: Any) -> Any:
         """Score one item, and return what its sender gets: parsed JSON, else bytes.
 
         Raises the :class:`trihook.ScoringError` that it failed with.
@@ -132,7 +135,7 @@ class Harness:
         [scored] = self.score(make_request(item, **sent)).scored
         if scored.error is not None:
             raise scored.error
-        is_json = scored.reply is not None and scored.reply.media_type == JSON
+        is_json = scored.reply is not None and holds_json(scored.reply)
         return orjson.loads(scored.body) if is_json else scored.body
 
 
@@ -189,10 +192,12 @@ def _load(plugins: Sequence[object], default_model: str) -> Loaded:
     return loaded
 
 
-def _make_item(value: Item | JsonValue | bytes) -> Item:
+def _make_item(value: Item | Jsonable) -> Item:
     if isinstance(value, Item):
         return value
-    return Item(value, "") if isinstance(value, bytes) else Item(value)
+    if isinstance(value, bytes):
+        return Item(value, "")
+    return Item(orjson.loads(encode_json(value)))
 
 
 def _parse_spec(spec: TensorSpec | str) -> TensorSpec:

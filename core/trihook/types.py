@@ -6,7 +6,7 @@ dictionaries, which belong to the plugins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+"""What JSON is parsed to."""
+
+Jsonable: TypeAlias = (
+    "bool | int | float | str | bytes | np.ndarray[Any, Any] | np.generic "
+    "| Sequence[Jsonable] | Mapping[Any, Jsonable] | None"
+)
+"""What has a form in JSON: more than comes of it, and whatever lists and dictionaries hold."""
+
 Option: TypeAlias = "bool | int | float | str | list[Option] | dict[str, Option]"
 Scalar: TypeAlias = "bool | int | float | str | bytes"
 Parameter: TypeAlias = "bool | int | float | str"
-Tensors: TypeAlias = "Mapping[str, ArrayLike]"
+Tensors: TypeAlias = "Mapping[str, ArrayLike | JsonValue]"
 Outputs: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
 
@@ -165,9 +173,9 @@ class Inference:
 class Reply:
     """What ``postprocess`` returns when the bare JSON value does not say it all.
 
-    ``value`` is JSON-able, or bytes if ``media_type`` is not JSON. Status, media type and
-    headers reach the caller where the item is the request's only one; among several only JSON
-    has a place, and ``status`` and ``headers`` are not used.
+    ``value`` is JSON-able, or the body itself, bytes or text, if ``media_type`` is not
+    ``application/json``. Status, media type and headers reach the caller where the item is the
+    request's only one; among several only JSON has a place, and the others are not used.
     """
 
     value: Any

@@ -285,6 +285,7 @@ def test_outputs_may_come_in_any_sequence_with_any_whole_count():
         (("y",), "an output must be a RequestedOutput, got str"),
         ((RequestedOutput("y", 0.5),), "class_count of output 'y' must be a whole number"),
         ((RequestedOutput("y", -1),), "class_count of output 'y' must be a whole number"),
+        ((RequestedOutput("y", 2**31),), "class_count of output 'y' must be a whole number"),
         ((RequestedOutput(None),), "declares no output None"),
     ],
 )
@@ -349,7 +350,12 @@ def test_parameters_are_kept():
         ({"binary_data_output": False}, "parameter 'binary_data_output' is not a plugin's to give"),
         ({3: 1}, "parameter 3 is not a plugin's to give"),
         ({"a": [1]}, "parameter 'a' must be true or false, a number or text, got list"),
-        ({"a": np.int64(1)}, "parameter 'a' must be true or false, a number or text, got int64"),
+        ({"a": 2**63}, f"parameter 'a' is {2**63}, expected a finite number of 64 bits"),
+        ({"a": float("nan")}, "parameter 'a' is nan, expected a finite number of 64 bits"),
+        ({"a": np.float32("inf")}, "parameter 'a' is inf, expected a finite number of 64 bits"),
+        ({"a": "\ud800"}, "parameter 'a' holds a lone surrogate, which is no text"),
+        ({"\ud800": 1}, "parameter '\\ud800' is not a plugin's to give"),
+        ({"a": b"b"}, "parameter 'a' must be true or false, a number or text, got bytes"),
         (None, "parameters must be a mapping, got NoneType"),
     ],
 )
@@ -357,6 +363,18 @@ def test_what_are_no_parameters_is_refused(parameters, problem):
     with pytest.raises(MisfitError) as caught:
         build_inputs(Inference({"x": [1, 2, 3]}, parameters=parameters), FLAT)
     assert str(caught.value) == problem
+
+
+def test_numbers_of_numpy_are_parameters_as_python_s_are():
+    given = {"a": np.float64(0.5), "b": np.int64(-7), "c": np.bool_(True), "d": np.str_("e")}
+    read = build_inputs(Inference({"x": [1, 2, 3]}, parameters=given), FLAT).parameters
+    assert read == {"a": 0.5, "b": -7, "c": True, "d": "e"}
+    assert [type(value) for value in read.values()] == [float, int, bool, str]
+
+
+def test_without_a_batch_dimension_nothing_is_padded():
+    inference = Inference({"x": [1, 2, 3]}, padding={"x": 0})
+    assert build_inputs(inference, FLAT).padding == {}
 
 
 def test_tensors_are_in_the_order_that_the_model_declares():

@@ -83,6 +83,24 @@ def test_only_lengths_that_the_model_leaves_open_may_be_padded():
     assert likeness(item(1, x=0), MODEL) != likeness(item(5, x=1), MODEL)
 
 
+def test_one_padding_is_like_itself_even_if_it_is_no_number():
+    def item(length):
+        n = np.zeros((1, 2), "f4")
+        inputs = {"x": np.zeros((1, length), "i8"), "n": n}
+        return build_inputs(Inference(inputs, padding={"x": 0, "n": float("nan")}), MODEL)
+
+    assert likeness(item(1), MODEL) == likeness(item(5), MODEL)
+
+
+def test_items_of_other_parameters_are_not_alike():
+    def item(**parameters):
+        inputs = {"x": np.zeros((1, 1), "i8"), "n": np.zeros((1, 2), "f4")}
+        return likeness(build_inputs(Inference(inputs, parameters=parameters), MODEL), MODEL)
+
+    assert item(a=1, b="c") == item(b="c", a=1)
+    assert len({item(), item(a=1), item(a=True), item(a=1.0), item(a="1"), item(b=1)}) == 6
+
+
 def test_the_parts_of_an_item_are_padded_by_nobody():
     x, n = np.zeros((3, 2), "i8"), np.zeros((3, 2), "f4")
     item = build_inputs(Inference({"x": x, "n": n}, padding={"x": 0}), MODEL)

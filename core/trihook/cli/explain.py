@@ -99,7 +99,7 @@ def _as_lines(file: InputFile, outcome: Outcome) -> Iterator[str]:
 
 
 def _item_lines(one: Scored) -> Iterator[str]:
-    from trihook.replies import encode_json  # noqa: PLC0415
+    from trihook.replies import holds_json  # noqa: PLC0415
 
     if one.inputs is not None:
         tensors = {
@@ -114,8 +114,7 @@ def _item_lines(one: Scored) -> Iterator[str]:
         if one.error.__cause__ is not None:
             yield f"because       {_describe_cause(one.error.__cause__)}"
     elif one.reply is not None:
-        is_json = one.reply.media_type == "application/json"
-        said = encode_json(one.reply.value).decode() if is_json else f"{len(one.body)} bytes"
+        said = one.body.decode() if holds_json(one.reply) else f"{len(one.body)} bytes"
         yield f"postprocess   {one.postprocessed_by}: {said}"
 
 

@@ -5,6 +5,7 @@ Pure: arrays in, arrays out.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,20 @@ from numpy.typing import ArrayLike
 
 from trihook.errors import MisfitError
 from trihook.triton.dtypes import DTYPES, Array, cast
-from trihook.types import Inference, Model, Parameter, RequestedOutput, Scalar, TensorSpec
+from trihook.types import (
+    Inference,
+    JsonValue,
+    Model,
+    Parameter,
+    RequestedOutput,
+    Scalar,
+    TensorSpec,
+)
 
 _OURS = frozenset({"binary_data_output"})  # parameters that the wire format needs
 _BOOLEANS = frozenset({bool, np.bool_})
+_MAX_CLASSES = 2**31 - 1
+_MAX_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +66,15 @@ def build_inputs(inference: Inference, model: Model) -> Inputs:
         for spec in model.inputs
         if spec.name in inference.inputs
     }
-    if not model.max_batch_size:
-        return Inputs(fitted, outputs=outputs, padding=padding, parameters=parameters)
+    if not model.max_batch_size:  # and nothing shares an inference, so nothing is padded
+        return Inputs(fitted, outputs=outputs, parameters=parameters)
     rows = _count_rows(fitted, model)
     if not rows:
         fitted = {name: array[np.newaxis] for name, array in fitted.items()}
     return Inputs(fitted, rows or 1, not rows, outputs, padding, parameters)
 
 
-def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
+def fit(value: ArrayLike | JsonValue, spec: TensorSpec, *, batched: bool = False) -> Array:
     """Return ``value`` as an array of the datatype and shape that ``spec`` declares.
 
     Leading dimensions of length 1 that are declared and missing are added. Where the model is
@@ -85,7 +96,7 @@ def fit(value: ArrayLike, spec: TensorSpec, *, batched: bool = False) -> Array:
     return array if array.flags.c_contiguous else np.require(array, requirements="C")
 
 
-def _to_array(value: ArrayLike, spec: TensorSpec) -> Array:
+def _to_array(value: ArrayLike | JsonValue, spec: TensorSpec) -> Array:
     if isinstance(value, np.ndarray):
         if isinstance(value, np.ma.MaskedArray) and np.any(value.mask):
             raise MisfitError("some of its values are masked")
@@ -111,7 +122,7 @@ def _check_kinds(value: Iterable[Any], depth: int) -> None:
         raise MisfitError("there are booleans among its numbers")
 
 
-def _reread_integers(value: ArrayLike, array: Array) -> Array:
+def _reread_integers(value: ArrayLike | JsonValue, array: Array) -> Array:
     """Return lists of whole numbers below and above 2**63 exactly: numpy makes them floats."""
     exact = np.asarray(value, dtype=object)
     if array.size and all(type(number) is int and 0 <= number < 2**64 for number in exact.flat):
@@ -158,8 +169,10 @@ def _read_output(wanted: Any, model: Model) -> RequestedOutput:
         count = operator.index(wanted.class_count)
     except TypeError:
         count = -1
-    if count < 0:
-        raise MisfitError(f"class_count of output {wanted.name!r} must be a whole number from 0 up")
+    if not 0 <= count <= _MAX_CLASSES:
+        raise MisfitError(
+            f"class_count of output {wanted.name!r} must be a whole number from 0 to {_MAX_CLASSES}"
+        )
     return RequestedOutput(wanted.name, count)
 
 
@@ -196,15 +209,34 @@ def _read_parameters(parameters: Any) -> dict[str, Parameter]:
         return {}
     if not isinstance(parameters, Mapping):
         raise MisfitError(f"parameters must be a mapping, got {type(parameters).__name__}")
-    for name, value in parameters.items():
-        if not isinstance(name, str) or name in _OURS:
-            raise MisfitError(f"parameter {name!r} is not a plugin's to give")
-        if not isinstance(value, bool | int | float | str):
-            raise MisfitError(
-                f"parameter {name!r} must be true or false, a number or text, "
-                f"got {type(value).__name__}"
-            )
-    return dict(parameters)
+    return dict([_read_parameter(name, value) for name, value in parameters.items()])
+
+
+def _read_parameter(name: Any, value: Any) -> tuple[str, Parameter]:
+    """Return a parameter as the protocol can carry it: Triton's whole numbers have 64 bits."""
+    if not isinstance(name, str) or name in _OURS or not _is_unicode(name):
+        raise MisfitError(f"parameter {name!r} is not a plugin's to give")
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, bool | int | float | str):
+        raise MisfitError(
+            f"parameter {name!r} must be true or false, a number or text, "
+            f"got {type(value).__name__}"
+        )
+    if isinstance(value, str):
+        if not _is_unicode(value):
+            raise MisfitError(f"parameter {name!r} holds a lone surrogate, which is no text")
+    elif not (math.isfinite(value) if isinstance(value, float) else abs(value) <= _MAX_INTEGER):
+        raise MisfitError(f"parameter {name!r} is {value}, expected a finite number of 64 bits")
+    return name, value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _count_rows(fitted: Mapping[str, Array], model: Model) -> int:

@@ -56,7 +56,8 @@ def likeness(item: Inputs, model: Model) -> Hashable:
     shapes = tuple(
         (name, _shape_of_likes(name, array, item, model)) for name, array in item.tensors.items()
     )
-    parameters = tuple(sorted(item.parameters.items())) if item.parameters else ()
+    # by how they are written: true is not 1, and no NaN is like another to Python
+    parameters = repr(sorted(item.parameters.items())) if item.parameters else ""
     return shapes, item.outputs, parameters
 
 
@@ -67,7 +68,7 @@ def _shape_of_likes(name: str, array: Array, item: Inputs, model: Model) -> Hash
     spec = model.input(name)
     declared = spec.shape if spec is not None else shape
     fixed = tuple(-1 if want < 0 else size for size, want in zip(shape, declared, strict=True))
-    return fixed, item.padding[name]
+    return fixed, repr(item.padding[name])
 
 
 def stack(parts: Sequence[Part]) -> Pieces:
