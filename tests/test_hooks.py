@@ -466,12 +466,32 @@ def test_a_status_may_be_any_whole_number(status):
     assert (reply.value, reply.status, reply.headers) == (1, 202, {"X-A": "b"})
 
 
-def test_an_example_is_an_item():
+def test_each_plugin_is_asked_for_an_example_whatever_the_others_say():
+    class Broken:
+        @hookimpl(tryfirst=True)
+        def example(self):
+            raise ValueError
+
+    class Other:
+        @hookimpl(models=lambda model: model is not MODEL)
+        def example(self): ...
+
     item = Item(1)
-    assert _hooks(one=_answers(item)).example(HookCall("example"), MODEL) is item
-    assert _hooks(one=_answers(None)).example(HookCall("example"), MODEL) is None
-    with pytest.raises(HookResultError, match="expected an Item or None"):
-        _hooks(one=_answers({"x": 1})).example(HookCall("example"), MODEL)
+    hooks = _hooks(
+        last=_answers(item, trylast=True),
+        broken=Broken(),
+        silent=_answers(None),
+        wrong=_answers({"x": 1}),
+        other=Other(),
+        wrap=_wraps(lambda: (yield)),
+    )
+    answers = list(hooks.examples(MODEL))
+    assert [plugin for plugin, _ in answers] == ["broken", "wrong", "last"]
+    (_, raised), (_, refused), (_, given) = answers
+    assert (type(raised), raised.plugin) == (HookError, "broken")
+    assert isinstance(refused, HookResultError)
+    assert "expected an Item or None" in refused.message
+    assert given is item
 
 
 def test_a_hook_inside_a_hook_is_blamed_for_itself():

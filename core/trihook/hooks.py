@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pluggy
 
 from trihook.calls import HookCall
-from trihook.chains import Chain, build_chain, find_implementations
+from trihook.chains import Chain, Implementation, build_chain, find_implementations
 from trihook.errors import ConfigError, HookError, HookResultError, ScoringError
 from trihook.types import Inference, Item, Model, ModelRef, Outputs, Reply, ScoringRequest
 
@@ -60,7 +60,8 @@ class Hooks:
             return answer
         if answer is None:
             return None
-        raise _bad_answer(call, answer, "a model's name or a ModelRef")
+        texts = " of texts" if isinstance(answer, ModelRef) else ""
+        raise _bad_answer(call, answer, f"a model's name or a ModelRef{texts}")
 
     def preprocess(
         self, call: HookCall, item: Item, model: Model, request: ScoringRequest
@@ -93,15 +94,36 @@ class Hooks:
             )
         return answer if type(answer.status) is int else replace(answer, status=int(answer.status))
 
-    def example(self, call: HookCall, model: Model) -> Item | None:
-        """Ask for an item that fits the model."""
-        answer = self._ask(call, model, {"model": model})
-        if answer is None or isinstance(answer, Item):
-            return answer
-        raise _bad_answer(call, answer, "an Item")
+    def examples(self, model: Model) -> Iterator[tuple[str, Item | ScoringError]]:
+        """Ask one plugin after the other for an item that fits the model, the core last.
 
-    def _ask(self, call: HookCall, model: Model | None, arguments: Mapping[str, object]) -> Any:
+        Yields those that have an answer, and it, or the error that it is.
+        """
+        for each in self._implementations["example"]:
+            if each.is_wrapper:
+                continue
+            call, plugin = HookCall("example"), each.hookimpl.plugin_name
+            try:
+                answer = self._ask(call, model, {"model": model}, [each])
+                if answer is not None and not isinstance(answer, Item):
+                    answer = _bad_answer(call, answer, "an Item")
+            except ScoringError as exc:
+                answer = exc
+            if answer is not None:
+                yield plugin, answer
+
+    def _ask(
+        self,
+        call: HookCall,
+        model: Model | None,
+        arguments: Mapping[str, object],
+        implementations: Sequence[Implementation] = (),
+    ) -> Any:
+        """Ask the chain of the call's hook, or of those ``implementations`` alone."""
         try:
+            if implementations:
+                hook = getattr(self._hook, call.hook)
+                return build_chain(call, hook, implementations, model).ask(call, arguments)
             return self._chain(call, model).ask(call, arguments)
         except ScoringError as exc:
             call.blamed = call.blamed or call.running

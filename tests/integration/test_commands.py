@@ -106,8 +106,47 @@ def test_check_finds_a_plugin_whose_tensors_do_not_fit(triton, tmp_path):
     shown = trihook("check", "--triton-url", triton.url, plugins=tmp_path)
     assert shown.returncode == 1
     [line] = [line for line in shown.stdout.splitlines() if line.startswith("FAIL")]
-    assert "model vector/1: plugin misfit: input x FP32 [3]" in line
+    assert "model vector/1: plugin 'misfit': input x FP32 [3]" in line
     assert "shape [2, 2]" in line
+
+
+EXAMPLES = """
+from trihook import Item, PayloadError, hookimpl
+
+@hookimpl(tryfirst=True, models=lambda model: model.name == "vector")
+def preprocess(item):
+    if item.data == "refused":
+        raise PayloadError("not today")
+    if item.data == "broken":
+        return {"x": item.data.missing}
+    if item.data == "mine":
+        return {"x": [1, 2, 3]}
+
+@hookimpl(models=lambda model: model.name == "vector")
+def example():
+    return Item("DATA")
+"""
+
+
+def test_check_looks_at_the_example_of_each_plugin(triton, tmp_path):
+    for name in ("refused", "broken", "mine", "[1, 2, 3]"):
+        data = name if name[0] == "[" else f'"{name}"'
+        module = "core_s" if name[0] == "[" else name
+        add_plugin(tmp_path, f"trihook-{module}", module, EXAMPLES.replace('"DATA"', data))
+    shown = trihook("check", "--triton-url", triton.url, plugins=tmp_path)
+    lines = [line for line in shown.stdout.splitlines() if "model vector/1" in line]
+    assert shown.returncode == 1
+    said = {line[:6].strip(): [] for line in lines}
+    for line in lines:
+        said[line[:6].strip()].append(line[6:])
+    assert (
+        "model vector/1 takes plugin core_s's example as JSON tensors for x FP32 [3]" in said["ok"]
+    )
+    assert any("makes for x FP32 [3]" in line or "of plugin mine's" in line for line in said["ok"])
+    broken, refused = sorted(said["FAIL"], key=len, reverse=True)
+    assert ": not today" in refused
+    assert "raised AttributeError in preprocess, because AttributeError: 'str' object" in broken
+    assert ".py:" in broken
 
 
 def test_check_finds_a_configured_model_that_is_not_there(triton, tmp_path):

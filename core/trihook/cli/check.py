@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trihook.cli.causes import describe_cause
 from trihook.cli.options import read_settings, settings_options
+from trihook.errors import ScoringError
 
 if TYPE_CHECKING:
     from trihook.config import Settings
     from trihook.service import Service
-    from trihook.types import Model
+    from trihook.types import Item, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def check(config: Path | None, **options: Any) -> None:
     """Check that plugins load, that Triton answers, and that they fit each other.
 
     For every model that the settings configure, or every loaded one if they configure none,
-    a plugin is asked for an example, and the tensors it makes of it are held against the
+    each plugin is asked for an example, and the tensors made of it are held against the
     model's metadata. Prints a line for each finding; the status is 1 if one is bad.
     """
     findings = []
@@ -65,8 +67,6 @@ def _check(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_triton(service: Service) -> Iterator[Finding]:
-    from trihook.errors import ScoringError  # noqa: PLC0415
-
     url = service.settings.triton_url
     try:
         service.runtime.run_network(service.catalog.refresh)
@@ -79,32 +79,58 @@ def _check_triton(service: Service) -> Iterator[Finding]:
     configured = {*service.settings.models, service.settings.default_model} - {""}
     for name in sorted(configured or models):
         if name in models:
-            yield _check_model(service, models[name])
+            yield from _check_model(service, models[name])
         else:
             yield Finding(False, f"model {name} is configured and not loaded")
 
 
-def _check_model(service: Service, model: Model) -> Finding:
+def _check_model(service: Service, model: Model) -> Iterator[Finding]:
+    """Check each plugin's example, or the core's where no plugin gives one."""
+    from trihook.plugins import CORE  # noqa: PLC0415
+
+    examples = [*service.plugins.hooks.examples(model)]
+    given = [(plugin, item) for plugin, item in examples if plugin != CORE]
+    for plugin, item in given or examples:
+        yield _check_example(service, model, plugin, item)
+
+
+def _check_example(
+    service: Service, model: Model, plugin: str, item: Item | ScoringError
+) -> Finding:
+    try:
+        return Finding(True, f"model {model} takes {_fit(service, model, plugin, item)}")
+    except ScoringError as exc:
+        return Finding(False, f"model {model}: {_say(exc)}")
+
+
+def _fit(service: Service, model: Model, plugin: str, item: Item | ScoringError) -> str:
+    """Say what becomes of a plugin's example; raises the :class:`ScoringError` that it may be."""
     from trihook.calls import HookCall  # noqa: PLC0415
-    from trihook.errors import MisfitError, ScoringError  # noqa: PLC0415
-    from trihook.triton.inputs import build_inputs  # noqa: PLC0415
+    from trihook.items import preprocess  # noqa: PLC0415
+    from trihook.outcome import Scored  # noqa: PLC0415
+    from trihook.plugins import CORE  # noqa: PLC0415
     from trihook.types import ScoringRequest  # noqa: PLC0415
 
-    hooks, call = service.plugins.hooks, HookCall("preprocess")
+    if isinstance(item, ScoringError):
+        raise item
+    one = Scored(item)
+    call = HookCall("preprocess")
     try:
-        item = hooks.example(HookCall("example"), model)
-        if item is None:
-            return Finding(False, f"model {model}: no plugin gives an example for it")
-        inference = hooks.preprocess(call, item, model, ScoringRequest((item,)))
-        if inference is None:
-            return Finding(False, f"model {model}: no plugin takes its own example")
-        build_inputs(inference, model)
-    except MisfitError as exc:
-        return Finding(False, f"model {model}: plugin {call.answered}: {exc}")
+        preprocess(service.plugins.hooks, ScoringRequest((item,)), one, call, model)
     except ScoringError as exc:
-        return Finding(False, f"model {model}: {exc}")
-    inputs = ", ".join(map(str, model.inputs))
-    if call.answered == "core":
-        what = f"model {model} takes JSON tensors for {inputs}; no plugin gives an example for it"
-        return Finding(True, what)
-    return Finding(True, f"model {model} takes what plugin {call.answered} makes for {inputs}")
+        raise exc.at("preprocess", call.blamed or plugin) from exc.__cause__
+    inputs, maker = ", ".join(map(str, model.inputs)), one.preprocessed_by
+    if plugin == CORE:
+        return f"JSON tensors for {inputs}; no plugin gives an example for it"
+    if maker == CORE:
+        return f"plugin {plugin}'s example as JSON tensors for {inputs}"
+    example = "" if maker == plugin else f" of plugin {plugin}'s example"
+    return f"what plugin {maker} makes{example} for {inputs}"
+
+
+def _say(error: ScoringError) -> str:
+    """Say what is wrong, whose fault it is, and what stands behind it."""
+    is_named = not error.plugin or repr(error.plugin) in error.message
+    said = error.message if is_named else f"plugin {error.plugin!r}: {error.message}"
+    because = describe_cause(error)
+    return f"{said}, because {because}" if because else said

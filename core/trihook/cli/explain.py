@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from trihook.cli.causes import describe_cause
 from trihook.cli.files import InputFile, read_input
 from trihook.cli.options import json_option, read_settings, settings_options
 
@@ -111,18 +111,11 @@ def _item_lines(one: Scored) -> Iterator[str]:
         yield f"infer         {_listed(one.outputs)}"
     if one.error is not None:
         yield f"{one.error.stage:<12}  error: {one.error}"
-        if one.error.__cause__ is not None:
-            yield f"because       {_describe_cause(one.error.__cause__)}"
+        if because := describe_cause(one.error):
+            yield f"because       {because}"
     elif one.reply is not None:
         said = one.body.decode() if holds_json(one.reply) else f"{len(one.body)} bytes"
         yield f"postprocess   {one.postprocessed_by}: {said}"
-
-
-def _describe_cause(cause: BaseException) -> str:
-    """Say what was raised, and at which line: here the maintainer reads, not a caller."""
-    frames = traceback.extract_tb(cause.__traceback__)
-    where = f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"{type(cause).__name__}: {cause}{where}"
 
 
 def _tensors(tensors: Any) -> dict[str, dict[str, Any]]:
