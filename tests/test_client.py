@@ -22,7 +22,7 @@ CLOSE_AFTER = object()  # answer, and close the connection without having announ
 
 def answer(status: int, body: object = None, **headers: str) -> bytes:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
+    named = {"Content_Type": "application/json", "Content_Length": str(len(content)), **headers}
     lines = [f"HTTP/1.1 {status} Said", *(f"{k.replace('_', '-')}: {v}" for k, v in named.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
 
@@ -126,6 +126,42 @@ def test_a_reply_is_parsed_with_what_its_headers_say():
         reply = client.score_json([1, 2])
     assert (reply.value, reply.model, reply.request_id) == ({"label": "cat"}, "vector/1", "id-1")
     assert reply.stages == {"preprocess": 1.5, "infer": 20.0}
+
+
+def test_a_reply_has_its_status_and_media_type():
+    problem = answer(202, b'{"title": "later"}', Content_Type="Application/Problem+JSON; v=1")
+    with asking(problem) as (_, client):
+        reply = client.score_json(1)
+    assert (reply.status, reply.media_type) == (202, "application/problem+json")
+    assert reply.value == {"title": "later"}
+
+
+@pytest.mark.parametrize(
+    ("said", "media_type", "value"),
+    [
+        (b'{"detail": "no cat"}', "application/json", {"detail": "no cat"}),
+        (b"\x89PNG", "image/png", b"\x89PNG"),
+    ],
+)
+def test_what_a_plugin_says_with_an_error_status_is_not_lost(said, media_type, value):
+    refusal = answer(422, said, Content_Type=media_type)
+    with asking(refusal) as (_, client), pytest.raises(HostError) as caught:
+        client.score_json(1)
+    assert (caught.value.status, caught.value.value) == (422, value)
+
+
+def test_headers_go_with_each_request():
+    with asking(answer(200), headers={"X-Arm": "b", "Content-Type": "x"}) as (server, client):
+        client.score_json(1)
+    head = server.requests[0].partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert b"X-Arm: b" in head
+    assert [line for line in head if b"Content-Type" in line] == [b"Content-Type: application/json"]
+
+
+@pytest.mark.parametrize("headers", [{"X Arm": "b"}, {"X-Arm": "b\r\nX: y"}, {"X-Arm": "日"}])
+def test_what_no_header_can_carry_is_refused(headers):
+    with pytest.raises(ValueError, match="is no header, or has a value that none can carry"):
+        ScoringClient("localhost", headers=headers)
 
 
 def test_what_is_no_json_stays_bytes():
@@ -263,8 +299,7 @@ def test_any_other_error_is_raised_at_once_with_the_hosts_words(status):
     }
     with asking(answer(status, body)) as (server, client), pytest.raises(HostError) as caught:
         client.score_json(1)
-    assert {**vars(caught.value), "status": None} == {**body, "status": None}
-    assert caught.value.status == status
+    assert vars(caught.value) == {**body, "status": status, "value": body}
     assert str(caught.value) == body["message"]
     assert len(server.requests) == 1
 

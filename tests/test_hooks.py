@@ -387,7 +387,9 @@ def test_a_model_is_chosen_by_name_or_reference(answer, ref):
 
 @pytest.mark.parametrize("answer", [3, MODEL, True, ["m"], ModelRef("m", 1), ModelRef(None)])
 def test_any_other_choice_of_a_model_is_refused(answer):
-    with pytest.raises(HookResultError, match=r"expected a model's name or a ModelRef or None"):
+    with pytest.raises(
+        HookResultError, match=r"expected a model's name or a ModelRef of texts or None"
+    ):
         _hooks(one=_answers(answer)).select_model(HookCall("select_model"), REQUEST, {})
 
 

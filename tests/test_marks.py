@@ -57,11 +57,17 @@ def test_all_marks_are_kept():
         ({"models": "m"}, "function of a model, not 'm'"),
         ({"quick_below": None}, "bytes, not None"),
         ({"quick_for": True}, "function of a request, not True"),
+        ({"quick_for": bool}, "quick_for needs quick_below"),
     ],
 )
 def test_a_mark_that_is_none_is_refused_where_it_is_made(mark, said):
     with pytest.raises(TypeError, match=said):
         hookimpl(**mark)
+
+
+def test_what_is_no_function_is_not_marked():
+    with pytest.raises(TypeError, match="hookimpl marks a function, not 'preprocess'"):
+        hookimpl("preprocess")
 
 
 def test_options_of_pluggy_reach_pluggy():

@@ -147,6 +147,17 @@ def test_a_model_that_is_not_loaded_is_the_callers_error(sent, what):
     assert (caught.value.stage, caught.value.plugin) == ("select_model", "")
 
 
+def test_a_wrapper_that_leaves_the_callers_choice_does_not_make_it_its_own():
+    class Explaining:
+        @hookimpl(wrapper=True)
+        def select_model(self):
+            ref = yield
+            return ModelRef(ref.name, ref.version, "the caller knows best")
+
+    with pytest.raises(UnknownModelError, match="model 'none' is not loaded"):
+        _harness(Explaining()).score(make_request([1.0], model="none"))
+
+
 def test_a_plugins_choice_that_is_not_loaded_is_the_plugins_error():
     with pytest.raises(HookResultError, match="'Plugin' chose model 'none', which is not loaded"):
         _harness(_plugin(select_model=lambda: "none")).score(make_request([1.0]))
@@ -309,6 +320,15 @@ def test_a_single_reply_may_have_any_media_type(value):
     [one] = _harness(plugin).score(make_request([1.0])).scored
     assert one.body == (value if isinstance(value, bytes) else value.encode())
     assert (one.reply.status, one.reply.media_type) == (201, "text/plain")
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_json_of_another_name_is_json(many):
+    reply = Reply({"title": "x"}, media_type="application/problem+json")
+    plugin = _plugin(postprocess=lambda: reply)
+    [one] = _harness(plugin).score(make_request([1.0], many=many)).scored
+    assert one.body == b'{"title":"x"}'
+    assert _harness(plugin).reply([1.0]) == {"title": "x"}
 
 
 def test_among_several_only_json_has_a_place():

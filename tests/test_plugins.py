@@ -1,5 +1,6 @@
 """Plugins are loaded one by one: what is wrong with one is said, and stops no other."""
 
+import importlib
 import importlib.metadata
 from types import SimpleNamespace
 
@@ -236,6 +237,17 @@ def test_a_problem_of_several_lines_is_told_in_one():
     [bad] = _load(Point("bad", _fail(ImportError("first\nsecond")))).problems
     assert "first" in bad.problem
     assert "\n" not in bad.problem
+
+
+def test_the_line_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
+    (tmp_path / "half_installed.py").write_text("import json\n\nimport not_there_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    [bad] = _load(Point("bad", lambda: importlib.import_module("half_installed"))).problems
+    where = tmp_path / "half_installed.py"
+    assert bad.problem == (
+        "importing it raised ModuleNotFoundError: "
+        f"No module named 'not_there_at_all' (at {where}:3)"
+    )
 
 
 def test_no_hook_of_a_plugin_with_a_wrong_signature_is_asked():

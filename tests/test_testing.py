@@ -1,6 +1,7 @@
 """Plugin authors' harness is the real pipeline, and its fake Triton speaks the real protocol."""
 
 import doctest
+import re
 
 import numpy as np
 import pytest
@@ -143,6 +144,22 @@ def test_outputs_that_the_model_does_not_declare_are_an_error(wrong):
         harness.reply([1])
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (None, "infer returned NoneType, expected a mapping of outputs to arrays"),
+        ([1.0], "infer returned list, expected a mapping of outputs to arrays"),
+        ({"total": ["a"]}, "infer returned for output 'total' what is no FP32: text data"),
+        ({"total": [[1.0], [1.0, 2.0]]}, "infer returned for output 'total' what is no FP32: "),
+    ],
+)
+def test_what_infer_must_not_return_is_named(wrong, said):
+    harness = Harness(Numbers(), models=[SUM], infer=lambda model, inputs: wrong)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        harness.reply([1])
+    assert str(caught.value).startswith(said)
+
+
 def test_a_plugin_that_raises_is_blamed():
     class Broken:
         @hookimpl
@@ -238,6 +255,7 @@ def test_the_fake_describes_its_models_as_they_are():
         stateful=True,
         decoupled=True,
         instances=2,
+        options={"labels": "imagenet", "scale": "0.5"},
     )
     catalog = Catalog(FakeTriton([model], add_up))
     catalog.refresh()
@@ -277,9 +295,12 @@ def test_a_tensor_is_written_as_it_is_printed():
     assert str(spec) == "pixels FP32 [3, ?, 224]"
 
 
-def test_what_is_no_tensor_is_refused():
-    with pytest.raises(ValueError, match="'pixels' is no tensor"):
-        make_model(inputs=["pixels"], outputs=[])
+@pytest.mark.parametrize(
+    "text", ["pixels", "x FP32 [-2]", "x FP32 [1 2]", "x FP32 [1,,2]", "x FP32 [-]"]
+)
+def test_what_is_no_tensor_is_refused(text):
+    with pytest.raises(ValueError, match=f"{re.escape(repr(text))} is no tensor"):
+        make_model(inputs=[text], outputs=[])
 
 
 def test_a_datatype_that_triton_does_not_have_is_refused():
@@ -296,6 +317,12 @@ def test_a_request_numbers_its_items():
         "application/json",
     ]
     assert (request.many, make_request([1]).many, make_request().many) == (True, False, True)
+
+
+def test_what_is_sent_arrives_as_it_does_over_http():
+    request = make_request({"a": (1, 2)}, np.arange(2), 1.5, headers={"X-Arm": "b"})
+    assert [item.data for item in request.items] == [{"a": [1, 2]}, [0, 1], 1.5]
+    assert request.headers == {"x-arm": "b"}
 
 
 def test_a_request_takes_further_fields():

@@ -10,6 +10,7 @@ import socket
 import ssl
 import string
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _JSON = "application/json"
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _REFUSED = (429, 503)
 _MAY_HAVE_RUN = "triton_lost"  # a 503 of the host after which nothing is sent again
 _AZURE = 424  # what a managed endpoint makes of every status of the container's but 200
@@ -36,20 +39,29 @@ class ScoringReply:
     model: str
     request_id: str
     stages: dict[str, float]
+    status: int = 200
+    media_type: str = _JSON
 
 
 class ScoringClient:
     """Sends requests to a scoring URI over one connection that is kept alive; one thread's.
 
-    ``key`` is sent as a bearer token. ``timeout`` is in seconds and holds for each wait on the
-    network. What was certainly not begun (there is no connection, or the answer is 503 or 429,
-    but for the host's ``triton_lost``) is tried again up to ``retries`` times; nothing else is.
+    ``key`` is sent as a bearer token, ``headers`` with each request. ``timeout`` is in seconds and
+    holds for each wait on the network. What was certainly not begun (there is no connection, or
+    the answer is 503 or 429, but for the host's ``triton_lost``) is tried again up to ``retries``
+    times; nothing else is.
 
-    Raises ``ValueError`` for a URI that is none, and for a key that no header can carry.
+    Raises ``ValueError`` for a URI that is none, and for what no header can carry.
     """
 
     def __init__(
-        self, uri: str, key: str | None = None, *, timeout: float = 60.0, retries: int = 2
+        self,
+        uri: str,
+        key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retries: int = 2,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         parts = urlsplit(uri if "://" in uri else f"http://{uri}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -61,7 +73,7 @@ class ScoringClient:
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         self._connection = connect(parts.hostname, parts.port, timeout=timeout)
-        self._headers = authorization(key)
+        self._headers = {**_checked(headers or {}), **authorization(key)}
         self._timeout = timeout
         self._retries = retries
 
@@ -126,7 +138,7 @@ class ScoringClient:
         return f"{self.uri} cannot be reached: {(exc.strerror or 'no connection').lower()}"
 
     def _exchange(self, body: bytes, media_type: str) -> tuple[http.client.HTTPResponse, bytes]:
-        headers = {"Content-Type": media_type, **self._headers}
+        headers = {**self._headers, "Content-Type": media_type}
         try:
             self._connection.request("POST", self._target, body, headers)
             response = self._connection.getresponse()
@@ -149,6 +161,13 @@ def authorization(key: str | None) -> dict[str, str]:
     if not bare.isascii() or not bare.isprintable():
         raise ValueError("the key holds a character that no header can carry")
     return {"Authorization": f"Bearer {bare}"}
+
+
+def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise ValueError(f"{name!r} is no header, or has a value that none can carry")
+    return headers
 
 
 def _is_readable(sock: socket.socket) -> bool:
@@ -175,7 +194,8 @@ def _retry_after(response: http.client.HTTPResponse) -> float:
 
 
 def _read_reply(response: http.client.HTTPResponse, content: bytes) -> ScoringReply:
-    is_json = (response.getheader("Content-Type") or "").split(";")[0].strip() == _JSON
+    media_type = (response.getheader("Content-Type") or "").split(";")[0].strip().lower()
+    is_json = media_type == _JSON or media_type.endswith("+json")
     try:
         value = json.loads(content) if is_json else content
     except ValueError:
@@ -187,6 +207,8 @@ def _read_reply(response: http.client.HTTPResponse, content: bytes) -> ScoringRe
         model=response.getheader("X-Trihook-Model") or "",
         request_id=response.getheader("X-Request-Id") or "",
         stages=_read_stages(response.getheader("Server-Timing") or ""),
+        status=_status(response),
+        media_type=media_type,
     )
 
 
@@ -209,6 +231,7 @@ def _host_error(response: http.client.HTTPResponse, value: Any) -> HostError:
         stage=str(told.get("stage", "")),
         plugin=str(told.get("plugin", "")),
         request_id=str(told.get("request_id") or response.getheader("X-Request-Id") or ""),
+        value=value,
     )
 
 

@@ -38,7 +38,7 @@ Plugins raise :class:`PayloadError`, :class:`PayloadTooLargeError` or
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -86,6 +86,7 @@ class HostError(TrihookError):
     """A scoring host answered a client with an error.
 
     ``status`` is the HTTP status; the rest is what the host said, ``""`` where it did not.
+    ``value`` is all that it said: parsed JSON, or bytes.
     """
 
     def __init__(
@@ -97,9 +98,11 @@ class HostError(TrihookError):
         stage: str = "",
         plugin: str = "",
         request_id: str = "",
+        value: Any = None,
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.value = value
         self.status = status
         self.code = code
         self.stage = stage

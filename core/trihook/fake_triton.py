@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
 from trihook.deadline import Deadline
-from trihook.errors import ScoringError, TritonUnavailableError
+from trihook.errors import MisfitError, ScoringError, TritonUnavailableError
 from trihook.triton.client import TritonClient
 from trihook.triton.connections import Answer, Buffer
 from trihook.triton.dtypes import BF16, DTYPES, Array, cast
-from trihook.types import Model, TensorSpec
+from trihook.types import Model, Option, TensorSpec
 
 Infer: TypeAlias = Callable[[Model, Mapping[str, Array]], Mapping[str, ArrayLike]]
 """Stands in for Triton: all arrays have the batch dimension, where the model has one."""
@@ -32,8 +32,9 @@ class FakeTriton(TritonClient):
     """A client whose Triton is a function: answers its requests without a network.
 
     What ``infer`` raises is a refusal by Triton; a :class:`trihook.ScoringError` is raised as
-    it is. ``models`` may be changed, and ``reachable`` set to False. ``inferences`` are the
-    inputs of all inferences, in order, and ``parameters`` what came with each.
+    it is, and what it must not return is a ``TypeError`` or ``ValueError``. ``models`` may be
+    changed, and ``reachable`` set to False. ``inferences`` are the inputs of all inferences, in
+    order, and ``parameters`` what came with each.
     """
 
     def __init__(self, models: Iterable[Model], infer: Infer) -> None:
@@ -87,11 +88,14 @@ class FakeTriton(TritonClient):
         given = asked.get("parameters", {}).items()
         self.parameters.append({k: v for k, v in given if k != "binary_data_output"})
         try:
-            outputs = self._infer(model, inputs)
+            outputs: Any = self._infer(model, inputs)
         except ScoringError:
             raise
         except Exception as exc:  # noqa: BLE001 - whatever a model may raise, Triton refuses
             return _json({"error": str(exc)}, 500)
+        if not isinstance(outputs, Mapping):
+            came = type(outputs).__name__
+            raise TypeError(f"infer returned {came}, expected a mapping of outputs to arrays")
         head = {"id": asked.get("id", ""), "model_name": model.name, "model_version": version}
         return _encode_answer(head, asked.get("outputs"), outputs, model)
 
@@ -125,9 +129,15 @@ def _config(model: Model) -> dict[str, Any]:
         ],
         "instance_group": [{"count": model.instances}],
         "model_transaction_policy": {"decoupled": model.decoupled},
+        "parameters": {name: {"string_value": _text(v)} for name, v in model.options.items()},
         **({"dynamic_batching": {}} if model.dynamic_batching else {}),
         **({"sequence_batching": {}} if model.stateful else {}),
     }
+
+
+def _text(option: Option) -> str:
+    """Return an option as config.pbtxt has it."""
+    return str(option).lower() if isinstance(option, bool) else str(option)
 
 
 def _decode_inputs(entries: Iterable[Mapping[str, Any]], buffer: memoryview) -> dict[str, Array]:
@@ -162,7 +172,7 @@ def _encode_answer(
             continue
         classified = wanted.get(name, {}).get("classification")
         datatype = "BYTES" if classified else declared.get(name, "FP32")
-        array = cast(np.asarray(value, dtype=object if datatype == "BYTES" else None), datatype)
+        array = _to_array(name, value, datatype)
         data = _to_bytes(array, datatype)
         buffers.append(data)
         entries.append(
@@ -175,6 +185,15 @@ def _encode_answer(
         )
     header = orjson.dumps({**head, "outputs": entries})
     return Answer(200, b"".join([header, *buffers]), len(header))
+
+
+def _to_array(name: str, value: ArrayLike, datatype: str) -> Array:
+    try:
+        return cast(np.asarray(value, dtype=object if datatype == "BYTES" else None), datatype)
+    except (MisfitError, ValueError) as exc:
+        raise ValueError(
+            f"infer returned for output {name!r} what is no {datatype}: {exc}"
+        ) from exc
 
 
 def _to_bytes(array: Array, datatype: str) -> bytes:

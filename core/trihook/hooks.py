@@ -60,8 +60,7 @@ class Hooks:
             return answer
         if answer is None:
             return None
-        texts = " of texts" if isinstance(answer, ModelRef) else ""
-        raise _bad_answer(call, answer, f"a model's name or a ModelRef{texts}")
+        raise _bad_answer(call, answer, "a model's name or a ModelRef of texts")
 
     def preprocess(
         self, call: HookCall, item: Item, model: Model, request: ScoringRequest

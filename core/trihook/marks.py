@@ -88,6 +88,10 @@ class HookimplMarker:
             raise TypeError(f"quick_for is a function of a request, not {quick_for!r}")
         if not isinstance(quick_below, int):
             raise TypeError(f"quick_below is a number of bytes, not {quick_below!r}")
+        if quick_for is not None and quick_below <= 0:
+            raise TypeError("quick_for needs quick_below: it is asked for sizes below that alone")
+        if function is not None and not callable(function):
+            raise TypeError(f"hookimpl marks a function, not {function!r}")
 
         def mark(function: F) -> F:
             setattr(function, _ATTRIBUTE, Marks(models, quick_below, quick_for))

@@ -138,7 +138,8 @@ class _Run:
         if model is not None:
             return model
         what = f"model {ref.name!r}" + (f" at version {ref.version!r}" if ref.version else "")
-        if plugin != CORE:
+        is_named = (ref.name, ref.version) == (self.request.model, self.request.version)
+        if plugin != CORE and not is_named:
             raise HookResultError(
                 f"plugin {plugin!r} chose {what}, which is not loaded",
                 stage="select_model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 import re
+import traceback
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -204,8 +205,18 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, info: PluginInfo) ->
     except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever a foreign import may raise
         words = " ".join(str(exc).split())
         problem = f"importing it raised {type(exc).__name__}: {words}".rstrip(": ")
-        return replace(info, state="broken", problem=problem)
+        return replace(info, state="broken", problem=problem + _locate(exc))
     return replace(info, hooks=hooks)
+
+
+def _locate(exc: BaseException) -> str:
+    """Say at which line it was raised, or which line imported what is not there."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
+    return f" (at {frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
 
 def _signature_problem(manager: pluggy.PluginManager, exc: pluggy.PluginValidationError) -> str:

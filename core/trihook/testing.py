@@ -59,7 +59,8 @@ __all__ = [
 T = TypeVar("T")
 R = TypeVar("R")
 
-_SPEC = re.compile(r"(\S+) ([A-Z0-9]+) \[([-?\d, ]*)\]")
+_SIZE = r"(?:\?|-1|\d+)"
+_SPEC = re.compile(rf"(\S+) ([A-Z0-9]+) \[((?:{_SIZE}(?:, ?{_SIZE})*)?)\]")
 
 
 def make_model(

@@ -193,6 +193,33 @@ def test_explain_says_who_answered_what_and_why(triton, files):
     assert all(f"{stage} " in text for stage in ("preprocess", "infer", "postprocess"))
 
 
+ROUTE = """
+from trihook import Reply, hookimpl
+
+@hookimpl
+def select_model(request):
+    return request.headers.get("x-arm")
+
+@hookimpl
+def postprocess(request):
+    return Reply(b"\\x89PNG", media_type="image/png") if "x-arm" in request.headers else None
+"""
+
+
+def test_headers_can_be_sent_to_explain_and_score(triton, tmp_path):
+    add_plugin(tmp_path, "trihook-route", "route", ROUTE)
+    file = tmp_path / "item.json"
+    file.write_text("[1, 2, 3]")
+    arguments = ["-H", "X-Arm: vector", "--triton-url", triton.url]
+    shown = trihook("explain", file, *arguments, plugins=tmp_path)
+    assert "route: vector/1" in shown.stdout, shown.stderr
+    assert "route: 4 bytes" in shown.stdout
+    with running_host(triton.url, plugins=tmp_path) as host:
+        url = f"http://127.0.0.1:{host.port}/score"
+        scored = trihook("score", file, "--header", "X-Arm:vector", "--url", url, "--json")
+    assert json.loads(scored.stdout)["reply"] == "4 bytes of image/png"
+
+
 def test_explain_shows_each_item_and_which_failed(triton, files):
     shown = trihook(
         "explain", files["vectors"], "--model", "vector", "--json", "--triton-url", triton.url
@@ -241,6 +268,8 @@ def test_score_says_that_no_host_listens(files):
         (["serve", "--port", "70000"], "70000 is not in the range"),
         (["serve", "-p", "pillow"], "'pillow' is not no:NAME"),
         (["score"], "Missing argument 'FILE...'"),
+        (["score", __file__, "--header", "X-Arm"], "'X-Arm' is not NAME:VALUE"),
+        (["score", __file__, "-H", "X Arm: b"], "'X Arm' is no header"),
         (["score", "no-such-file"], "does not exist"),
         (["score", __file__, "--url", "ftp://x"], "is no http or https address"),
         (["serve", "--model-dir", "."], "--model-dir needs --entry-script"),

@@ -1,6 +1,7 @@
 """Casts keep every value, or say which one they cannot keep."""
 
 import math
+from decimal import Decimal
 
 import ml_dtypes
 import numpy as np
@@ -246,6 +247,20 @@ def test_what_is_no_number_is_no_number(datatype, array):
 def test_an_array_of_bfloat16_is_one_of_floats(datatype):
     came = np.array([1.5, -2.0, np.inf], BF16)
     assert cast(came, datatype).tolist() == [1.5, -2.0, np.inf]
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ([1.0, None], "data with NoneType in it"),
+        ([Decimal(1)], "data with Decimal in it"),
+        ([10**40, 1.5], "a whole number of over 64 bits"),
+    ],
+)
+def test_what_is_among_numbers_and_is_none_is_named(values, what):
+    with pytest.raises(MisfitError) as caught:
+        cast(np.array(values, object), "FP32")
+    assert str(caught.value) == f"{what} cannot be cast to FP32"
 
 
 # sizes

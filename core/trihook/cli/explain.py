@@ -11,7 +11,12 @@ import click
 
 from trihook.cli.causes import describe_cause
 from trihook.cli.files import InputFile, read_input
-from trihook.cli.options import json_option, read_settings, settings_options
+from trihook.cli.options import (
+    header_option,
+    json_option,
+    read_settings,
+    settings_options,
+)
 
 if TYPE_CHECKING:
     from trihook.config import Settings
@@ -22,8 +27,16 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @settings_options
 @click.option("--model", default="", help="The model that is to score the file.")
+@header_option
 @json_option
-def explain(file: Path, config: Path | None, model: str, as_json: bool, **options: Any) -> None:
+def explain(
+    file: Path,
+    config: Path | None,
+    model: str,
+    headers: dict[str, str],
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Score FILE here, against Triton but without a host, and show each step.
 
     Says which plugin answered each hook and why, the datatypes and shapes of the tensors,
@@ -32,7 +45,7 @@ def explain(file: Path, config: Path | None, model: str, as_json: bool, **option
     from trihook.replies import encode_json  # noqa: PLC0415 - numpy takes its time
 
     read = read_input(file)
-    outcome = _score(read, model, read_settings(config, **options))
+    outcome = _score(read, model, headers, read_settings(config, **options))
     if as_json:
         click.echo(encode_json(_as_object(read, outcome)))
     else:
@@ -42,7 +55,7 @@ def explain(file: Path, config: Path | None, model: str, as_json: bool, **option
         sys.exit(1)
 
 
-def _score(file: InputFile, model: str, settings: Settings) -> Outcome:
+def _score(file: InputFile, model: str, headers: dict[str, str], settings: Settings) -> Outcome:
     from trihook.deadline import Deadline  # noqa: PLC0415 - the commands start lean
     from trihook.host.payload import parse_payload  # noqa: PLC0415
     from trihook.plugins import describe_problem  # noqa: PLC0415
@@ -51,7 +64,14 @@ def _score(file: InputFile, model: str, settings: Settings) -> Outcome:
     from trihook.types import ScoringRequest  # noqa: PLC0415
 
     payload = parse_payload(file.data, file.media_type, settings.max_items)
-    request = ScoringRequest(payload.items, model=model, many=payload.many, id="explain")
+    request = ScoringRequest(
+        payload.items,
+        model=model,
+        headers={name.lower(): value for name, value in headers.items()},
+        id="explain",
+        many=payload.many,
+        size=len(file.data),
+    )
     lenient = settings.model_copy(update={"skip_broken_plugins": True})
     service = build_service(lenient, ThreadRuntime(settings.hook_threads))
     for absent in (*service.plugins.absent, *service.plugins.unblocked):

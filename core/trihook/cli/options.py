@@ -52,6 +52,29 @@ block_option = click.option(
 )
 
 
+def _read_headers(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str]:
+    headers = {}
+    for value in values:
+        name, colon, text = value.partition(":")
+        if not colon or not name.strip():
+            raise click.BadParameter(f"{value!r} is not NAME:VALUE", ctx, param)
+        headers[name.strip()] = text.strip()
+    return headers
+
+
+header_option = click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    callback=_read_headers,
+    help="Send a header along; may be repeated.",
+)
+
+
 def settings_options(command: Command) -> Command:
     """Add the options that say which settings, Triton and plugins a command works with."""
     for option in (block_option, triton_option, config_option):

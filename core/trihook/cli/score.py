@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import click
 
 from trihook.cli.files import read_input
-from trihook.cli.options import json_option
+from trihook.cli.options import header_option, json_option
 from trihook.cli.tables import format_table
-from trihook.client import ScoringClient, authorization
+from trihook.client import ScoringClient, ScoringReply, authorization
 from trihook.errors import HostError, TrihookError
 
 _MANY = 10  # files, from which on a progress bar is worth its line
@@ -64,6 +64,7 @@ def _check_key(ctx: click.Context, param: click.Parameter, value: str | None) ->
 @click.option(
     "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0, min_open=True)
 )
+@header_option
 @json_option
 def score(
     files: tuple[Path, ...],
@@ -71,6 +72,7 @@ def score(
     model: str | None,
     key: str | None,
     timeout: float,
+    headers: dict[str, str],
     as_json: bool,
 ) -> None:
     """Send each FILE (a picture, a text or JSON) to a scoring URI, and print the replies.
@@ -79,9 +81,10 @@ def score(
     a file could not be scored.
     """
     try:
-        client = ScoringClient(_with_model(url, model), key, timeout=timeout)
+        client = ScoringClient(_with_model(url, model), key, timeout=timeout, headers=headers)
     except ValueError as exc:
-        raise click.BadParameter(str(exc), param_hint="--url") from exc
+        hint = "--header" if "header" in str(exc) else "--url"
+        raise click.BadParameter(str(exc), param_hint=hint) from exc
     results = []
     progress: Any = nullcontext(files)
     if len(files) >= _MANY and sys.stderr.isatty():
@@ -118,11 +121,16 @@ def _score(client: ScoringClient, files: Iterable[Path]) -> Iterator[_Result]:
             yield _Result(str(path), error={"message": str(exc)})
         else:
             total = sum(reply.stages.values())
-            yield _Result(str(path), reply.model, total, _readable(reply.value))
+            yield _Result(str(path), reply.model, total, _readable(reply))
 
 
-def _readable(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _readable(reply: ScoringReply) -> Any:
+    if not isinstance(reply.value, bytes):
+        return reply.value
+    try:
+        return reply.value.decode()
+    except UnicodeDecodeError:
+        return f"{len(reply.value)} bytes of {reply.media_type or 'no media type'}"
 
 
 def _as_object(result: _Result) -> dict[str, Any]:

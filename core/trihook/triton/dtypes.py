@@ -145,5 +145,8 @@ def _to_bytes(value: object) -> bytes:
 
 
 def _describe(array: Array) -> str:
-    names = {"b": "boolean", "U": "text", "S": "bytes", "O": "mixed"}
-    return f"{names.get(array.dtype.kind, array.dtype.name)} data"
+    names = {"b": "boolean", "U": "text", "S": "bytes"}
+    if array.dtype.kind != "O":
+        return f"{names.get(array.dtype.kind, array.dtype.name)} data"
+    kinds = [type(value).__name__ for value in array.flat if not isinstance(value, int | float)]
+    return f"data with {kinds[0]} in it" if kinds else "a whole number of over 64 bits"
