@@ -15,7 +15,8 @@ from gunicorn.config import Config
 from gunicorn.workers.ggevent import GeventWorker
 from servers import free_port, running_host
 from trihook.host.accepting import Places
-from trihook.host.worker import JoinedSocket, Worker
+from trihook.host.sockets import JoinedSocket
+from trihook.host.worker import Worker
 
 HEAD, BODY = b"HTTP/1.1 200 OK\r\n\r\n", b"{}"
 
@@ -32,7 +33,7 @@ class Recording:
         if self._sock is not None:
             self._sock.sendall(data)
 
-    def send(self, data):
+    def send(self, data, timeout=None):
         self.sendall(data)
         return len(data)
 

@@ -19,8 +19,8 @@ from gunicorn.util import http_date
 
 from trihook.host.answers import Answer, to_http
 from trihook.host.heads import Head, parse_head
+from trihook.host.sockets import send_all
 from trihook.host.turns import Turns
-from trihook.triton.connections import send
 
 _BLOCK_SIZE = 65536
 _date = lru_cache(maxsize=1)(http_date)  # written once a second
@@ -35,10 +35,11 @@ class Body:
     A client may take ``patience`` seconds for each further piece.
     """
 
-    __slots__ = ("_came", "_patience", "_sock", "left")
+    __slots__ = ("_came", "_patience", "_sock", "is_late", "left")
 
     def __init__(self, sock: Any, came: bytes, length: int, patience: float | None = None) -> None:
         self._sock, self._came, self.left, self._patience = sock, came, length, patience
+        self.is_late = False
 
     def read(self, size: int) -> bytes:
         """Return at most ``size`` bytes; none at the end, or where the client has gone.
@@ -53,8 +54,13 @@ class Body:
 
     def _receive(self, size: int) -> bytes:
         self._sock.settimeout(self._patience)
-        data: bytes = self._sock.recv(size)
-        self._sock.settimeout(None)
+        try:
+            data: bytes = self._sock.recv(size)
+        except TimeoutError:
+            self.is_late = True
+            raise
+        finally:
+            self._sock.settimeout(None)
         return data
 
 
@@ -63,7 +69,7 @@ class Exchanges:
 
     ``score`` makes the answers. ``is_closing`` tells whether the connection is to be closed after
     the next one. A client may take ``patience`` seconds until its next request, for each further
-    piece of a body, and for all of one that is passed over.
+    piece of a body and of a reply, and for all of a body that is passed over.
     """
 
     def __init__(
@@ -96,7 +102,7 @@ class Exchanges:
             came, data = data[head.size : head.size + head.length], data[head.size + head.length :]
             body = Body(self._sock, came, head.length, self._patience.seconds)
             is_last = not self._answer(head, body)
-            if is_last or not _drain(body, self._patience.seconds):
+            if is_last or body.is_late or not _drain(body, self._patience.seconds):
                 return b""
             self._turns.give_way()
             data = data or self._wait()
@@ -119,7 +125,8 @@ class Exchanges:
         environ = {**head.environ, "wsgi.input": body}
         answer = self._score(environ, head.model, head.version)
         keep = not self._is_closing()
-        send(self._sock, to_http(answer, SERVER, _date(int(time.time())), keep=keep))
+        reply = to_http(answer, SERVER, _date(int(time.time())), keep=keep)
+        send_all(self._sock, reply, self._patience.seconds)
         return keep
 
 

@@ -6,7 +6,6 @@ import gc
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -21,6 +20,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from trihook.host.accepting import FairServer, Places
 from trihook.host.arbiter import SteadyWorker
 from trihook.host.exchanges import Exchanges
+from trihook.host.sockets import JoinedSocket, PatientSocket, end_reading
 from trihook.host.turns import Turns
 
 _PLACES = Places()  # made in the master, and inherited from it
@@ -47,7 +47,7 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         super().__init__(*arguments)
         self.place = _PLACES.take()
         self._exchanges: set[Exchanges] = set()
-        self._idle: set[Any] = set()  # sockets that Gunicorn reads, between requests
+        self._idle: set[PatientSocket] = set()  # sockets that Gunicorn reads, between requests
 
     def patch(self) -> None:
         """Give Gunicorn sockets that wait as greenlets do; the standard library stays as it is.
@@ -107,23 +107,22 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         for each in list(self._exchanges):
             each.end_if_idle()
         for sock in list(self._idle):
-            _end_reading(sock)
+            end_reading(sock)
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: object) -> None:
         """Serve one connection."""
         self.place.add(1)
         try:
             early = self._exchange(client)
-            if early:
-                self._hand_over(listener, ReturnedSocket(client, early), addr)
-            elif early is not None:
+            if early == b"":
                 util.close(client)
             else:
-                self._hand_over(listener, client, addr)
+                patient = PatientSocket(client, self.cfg.keepalive, early or b"")
+                self._hand_over(listener, patient, addr)
         finally:
             self.place.add(-1)
 
-    def _hand_over(self, listener: socket.socket, client: Any, addr: object) -> None:
+    def _hand_over(self, listener: socket.socket, client: PatientSocket, addr: object) -> None:
         """Let Gunicorn serve a connection, to its end."""
         self._idle.add(client)
         try:
@@ -156,88 +155,16 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         return b""
 
     def handle_request(
-        self, listener_name: object, req: Request, sock: socket.socket, addr: object
+        self, listener_name: object, req: Request, sock: PatientSocket, addr: object
     ) -> None:
         """Answer one request."""
         joined, turns = JoinedSocket(sock), Turns()
         self._idle.discard(sock)
+        sock.is_serving = True
         try:
             super().handle_request(listener_name, req, joined, addr)
         finally:
             joined.flush()
+            sock.is_serving = False
             self._idle.add(sock)
         turns.give_way()
-
-
-def _end_reading(sock: socket.socket) -> None:
-    """Let whoever reads from a socket find its end, after what has come.
-
-    gevent's own ``shutdown`` would raise there instead, and one of TLS forget its keys.
-    """
-    with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as copy:
-        copy.shutdown(socket.SHUT_RD)
-
-
-class JoinedSocket:
-    """A client's socket that sends the first two pieces of a reply as one.
-
-    Gunicorn writes a reply's head, and then its body: two system calls, two packets, and two
-    times that the reader is woken, where one will do.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._held: bytes | None = None
-        self._is_held_back = True
-
-    def sendall(self, data: bytes) -> None:
-        """Send ``data``, or hold it back if it is the first piece."""
-        if not self._is_held_back:
-            self._sock.sendall(data)
-        elif self._held is None:
-            self._held = data
-        else:
-            self._is_held_back = False
-            self._sock.sendall(self._held + data)
-
-    def flush(self) -> None:
-        """Send what is still held back."""
-        if self._is_held_back and self._held is not None:
-            self._is_held_back = False
-            self._sock.sendall(self._held)
-
-    def send(self, data: bytes) -> int:
-        """Send ``data`` now, after what is held back."""
-        self.flush()
-        return self._sock.send(data)
-
-    def sendfile(self, *arguments: Any, **options: Any) -> Any:
-        """Send a file, after what is held back."""
-        self.flush()
-        return self._sock.sendfile(*arguments, **options)
-
-    def shutdown(self, how: int) -> None:
-        """Shut the connection down; what is held back is not sent any more."""
-        self._is_held_back = False
-        self._sock.shutdown(how)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-
-class ReturnedSocket:
-    """A client's socket that gives ``early``, which has been read from it, once more."""
-
-    def __init__(self, sock: socket.socket, early: bytes) -> None:
-        self._sock = sock
-        self._early = early
-
-    def recv(self, size: int, *flags: int) -> bytes:
-        """Return at most ``size`` bytes."""
-        if not self._early:
-            return self._sock.recv(size, *flags)
-        data, self._early = self._early[:size], self._early[size:]
-        return data
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
