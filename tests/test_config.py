@@ -110,7 +110,19 @@ def test_triton_may_be_at_any_address(url):
     assert load_settings({"triton_url": url}, {}).triton_url == url
 
 
-@pytest.mark.parametrize("url", ["", ":8000", "triton:http", "triton:99999", "grpc://triton:8001"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        ":8000",
+        "triton:http",
+        "triton:99999",
+        "grpc://triton:8001",
+        "a b:8000",
+        "t:8000?q",
+        "t#f",
+    ],
+)
 def test_what_is_no_address_is_told_before_anybody_connects(url):
     problem = _problem({"triton_url": url})
     assert f"'triton_url' in the command line is {url!r}" in problem
@@ -209,6 +221,31 @@ def test_what_kubernetes_says_of_a_service_named_trihook_is_no_setting():
         "TRIHOOK_PORT_5001_TCP_ADDR": "10.0.0.1",
     }
     assert load_settings({}, environment).port == Settings().port
+
+
+def test_what_kubernetes_says_of_services_whose_names_begin_so_is_no_setting():
+    environment = {
+        "TRIHOOK_TRITON_SERVICE_HOST": "10.0.0.5",
+        "TRIHOOK_TRITON_SERVICE_PORT_HTTP": "8000",
+        "TRIHOOK_TRITON_PORT": "tcp://10.0.0.5:8000",
+        "TRIHOOK_TRITON_PORT_8000_TCP": "tcp://10.0.0.5:8000",
+        "TRIHOOK_MY_CANARY_PORT_8000_UDP_PROTO": "udp",
+    }
+    assert load_settings({}, environment) == Settings()
+    for wrong in ({"TRIHOOK_TRITON_PORT": "8000"}, {"TRIHOOK_TRITON_SERVICE": "x"}):
+        assert "is no setting" in _problem(environment=wrong)
+
+
+@pytest.mark.parametrize("setting", ["port", "workers", "max_queue", "timeout", "busy_poll"])
+def test_true_is_no_number(tmp_path, setting):
+    problem = _problem(file=_file(tmp_path, f"{setting} = true"))
+    assert problem.endswith("is True: expected a number")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    file = tmp_path / "trihook.toml"
+    file.write_bytes(b"\xef\xbb\xbfport = 5002\n")
+    assert load_settings({}, {}, file).port == 5002
 
 
 def test_the_client_s_key_is_no_setting():

@@ -127,6 +127,10 @@ def test_lists_alone_are_ambiguous_for_several_fitted():
 def test_depth_is_refused_and_not_recursed_into(depth):
     with pytest.raises(PayloadError):
         _fitted({"t": json.loads("[" * depth + '"a"' + "]" * depth)}, TEXT)
+    with pytest.raises(PayloadError, match="nested more than 32 deep"):
+        _fitted(
+            {"t": json.loads('[{"b64": "aa=="},' + "[" * depth + '"a"' + "]" * (depth + 1))}, TEXT
+        )
 
 
 JSON_VALUES = st.recursive(

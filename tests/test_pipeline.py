@@ -14,6 +14,7 @@ from trihook import (
     Inference,
     Item,
     ModelRef,
+    OverloadedError,
     PayloadError,
     Reply,
     TritonError,
@@ -434,6 +435,29 @@ def test_an_item_that_the_changed_model_does_not_take_is_not_inferred_again():
     outcome = harness.score(make_request([1.0]))
     assert _errors(outcome) == [PayloadError]
     assert len(harness.triton.inferences) == 1
+
+
+def test_a_second_pass_that_finds_no_place_fails_no_other_item(monkeypatch):
+    def infer(model, inputs):
+        harness.triton.models["double"] = WIDER
+        if (inputs["x"] < 0).any():
+            raise ValueError
+        return {"y": inputs["x"] * 2}
+
+    def submit(items, model, **options):
+        if model == WIDER:
+            raise OverloadedError("no place")
+        return given(items, model, **options)
+
+    plugin = _plugin(
+        preprocess=lambda item, model: {"x": np.full(model.inputs[0].shape, item.data[0])}
+    )
+    harness = _harness(plugin, infer=infer)
+    given = harness.service.batcher.submit
+    monkeypatch.setattr(harness.service.batcher, "submit", submit)
+    good, bad = harness.score(make_request([1.0], [-1.0])).scored
+    assert good.body == b'{"outputs":{"y":[2.0]}}'
+    assert (bad.error.message, bad.error.stage) == ("no place", "infer")
 
 
 def test_a_triton_that_goes_down_after_refusing_fails_no_other_item(monkeypatch):

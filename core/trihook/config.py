@@ -27,8 +27,11 @@ FILE_NAME = "trihook.toml"
 PREFIX = "TRIHOOK_"
 _FILE_VARIABLE = "TRIHOOK_CONFIG"
 _NOT_SETTINGS = (_FILE_VARIABLE, "TRIHOOK_KEY")  # the second is the client's
-# Kubernetes describes a service named "trihook" in every container of its namespace
-_KUBERNETES = re.compile(r"TRIHOOK_(SERVICE_(HOST|PORT).*|PORT_\d+_(TCP|UDP).*)")
+# Kubernetes describes a service named "trihook" or "trihook-…" in every container of its namespace
+_KUBERNETES = re.compile(
+    r"TRIHOOK_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+)
+_KUBERNETES_PORT = re.compile(r"TRIHOOK_(\w+_)?PORT=(tcp|udp|sctp)://.*")
 _TABLES = ("options", "models")
 
 
@@ -58,7 +61,12 @@ Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
 def _check_address(value: str) -> str:
     parts = urlsplit(value if "://" in value else f"http://{value}")
     try:
-        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_address = (
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and parts.port != 0
+            and not (parts.query or parts.fragment or re.search(r"\s", value))
+        )
     except ValueError:  # the port is no number, or too large a one
         is_address = False
     if not is_address:
@@ -67,6 +75,18 @@ def _check_address(value: str) -> str:
 
 
 Address: TypeAlias = Annotated[str, AfterValidator(_check_address)]
+
+
+def _refuse_boolean(value: object) -> object:
+    """Refuse true, which pydantic takes for 1."""
+    if isinstance(value, bool):
+        problem = "expected a number"
+        raise ValueError(problem)  # noqa: TRY004 - pydantic takes no TypeError
+    return value
+
+
+Integer: TypeAlias = Annotated[int, BeforeValidator(_refuse_boolean)]
+Seconds: TypeAlias = Annotated[float, BeforeValidator(_refuse_boolean)]
 
 
 class _Table(BaseModel):
@@ -83,9 +103,9 @@ class ModelSettings(_Table):
     ``config.pbtxt``; plugins read them.
     """
 
-    max_batch: int | None = Field(default=None, ge=1)
-    concurrency: int | None = Field(default=None, ge=1)
-    max_delay: float = Field(default=0.0, ge=0, le=10)
+    max_batch: Integer | None = Field(default=None, ge=1)
+    concurrency: Integer | None = Field(default=None, ge=1)
+    max_delay: Seconds = Field(default=0.0, ge=0, le=10)
     options: dict[str, OptionValue] = Field(default_factory=dict)
 
 
@@ -109,21 +129,21 @@ class Settings(_Table):
     """
 
     triton_url: Address = "localhost:8000"
-    triton_connections: int = Field(16, ge=1)
-    host: str = "127.0.0.1"
-    port: int = Field(5001, ge=0, le=65535)
-    workers: int = Field(1, ge=1)
-    timeout: float = Field(30.0, ge=0)
-    graceful_timeout: float = Field(30.0, ge=0)
-    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1)
-    max_items: int = Field(4096, ge=1)
-    max_requests: int = Field(256, ge=1)
-    hook_threads: int = Field(4, ge=1)
-    refresh_interval: float = Field(10.0, gt=0)
-    max_queue: int = Field(1024, ge=1)
+    triton_connections: Integer = Field(16, ge=1)
+    host: str = Field("127.0.0.1", min_length=1)
+    port: Integer = Field(5001, ge=0, le=65535)
+    workers: Integer = Field(1, ge=1)
+    timeout: Seconds = Field(30.0, ge=0)
+    graceful_timeout: Seconds = Field(30.0, ge=0, allow_inf_nan=False)
+    max_body_bytes: Integer = Field(64 * 1024 * 1024, ge=1)
+    max_items: Integer = Field(4096, ge=1)
+    max_requests: Integer = Field(256, ge=1)
+    hook_threads: Integer = Field(4, ge=1)
+    refresh_interval: Seconds = Field(10.0, gt=0)
+    max_queue: Integer = Field(1024, ge=1)
     share_batches: bool = True
     share_memory: bool = True
-    busy_poll: float = Field(0.001, ge=0, le=1)
+    busy_poll: Seconds = Field(0.001, ge=0, le=1)
     default_model: str = ""
     load_plugins: Names | None = None
     block_plugins: Names = ()
@@ -153,8 +173,22 @@ def load_settings(
     layers = [
         (str(named or FILE_NAME), _read_file(named)),
         ("the environment", _read_environment(environment)),
-        ("the command line", dict(overrides)),
+        ("the command line", overrides),
     ]
+    return _build(layers)
+
+
+def settings_of_script(settings: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Return the settings that an entry script holds, overridden by the environment.
+
+    No file is read. Raises :class:`ConfigError` for a setting that is wrong.
+    """
+    layers = [("the entry script", settings), ("the environment", _read_environment(environment))]
+    return _build(layers)
+
+
+def _build(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> Settings:
+    """Put layers, each with where it comes from, on top of each other."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, layer in layers:
@@ -169,7 +203,7 @@ def load_settings(
 def _read_file(named: Path | None) -> dict[str, Any]:
     path = named or Path(FILE_NAME)
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as exc:
         if named is None:
             return {}
@@ -203,7 +237,7 @@ def _is_foreign(variable: str, value: str) -> bool:
     return (
         variable in _NOT_SETTINGS
         or _KUBERNETES.fullmatch(variable) is not None
-        or (variable == "TRIHOOK_PORT" and value.startswith(("tcp://", "udp://")))
+        or _KUBERNETES_PORT.fullmatch(f"{variable}={value}") is not None
     )
 
 

@@ -105,10 +105,16 @@ def _decode(value: JsonValue) -> Any:
     return _decode_objects(value) if _holds_objects(value) else value
 
 
-def _decode_objects(value: JsonValue) -> Any:
+def _decode_objects(value: JsonValue, depth: int = 0) -> Any:
+    _check_depth(depth)
     if isinstance(value, list):
-        return [_decode_objects(element) for element in value]
+        return [_decode_objects(element, depth + 1) for element in value]
     return _decode_base64(value) if isinstance(value, dict) else value
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _MAX_DIMENSIONS:
+        raise PayloadError(f"the lists are nested more than {_MAX_DIMENSIONS} deep")
 
 
 def _decode_base64(value: dict[str, JsonValue]) -> bytes:
@@ -122,8 +128,7 @@ def _decode_base64(value: dict[str, JsonValue]) -> bytes:
 
 
 def _holds_objects(value: JsonValue, depth: int = 0) -> bool:
-    if depth > _MAX_DIMENSIONS:
-        raise PayloadError(f"the lists are nested more than {_MAX_DIMENSIONS} deep")
+    _check_depth(depth)
     if isinstance(value, list):
         return any(
             _holds_objects(element, depth + 1)

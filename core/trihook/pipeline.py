@@ -178,7 +178,11 @@ class _Run:
             return model
         for one in refused:
             one.error = one.inputs = None
-        self._pass(refused, now, ref)
+        try:
+            self._pass(refused, now, ref)
+        except ScoringError as exc:  # of the request; but the others have their outputs
+            for one in refused:
+                one.error = one.error or exc.at(self.stage)
         return now
 
     def _reply(self, scored: Sequence[Scored], model: Model) -> None:

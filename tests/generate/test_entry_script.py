@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trihook.cli.main import cli
-from trihook.config import Settings
+from trihook.config import Settings, settings_of_script
 from trihook.errors import ConfigError
 from trihook.generate.entry_script import (
     format_literal,
@@ -15,7 +15,6 @@ from trihook.generate.entry_script import (
     render_entry_script,
     write_entry_script,
 )
-from trihook.host.entry import settings_of_script
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -75,7 +74,7 @@ def test_the_environment_overrides_the_script_and_the_folder_has_no_say(tmp_path
 
 
 def test_a_wrong_setting_in_a_script_is_named():
-    with pytest.raises(ConfigError, match=r"'tritn_url'.*did you mean triton_url"):
+    with pytest.raises(ConfigError, match=r"'tritn_url' in the entry script .*triton_url"):
         settings_of_script({"tritn_url": "a:1"}, {})
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trihook import (
     DeadlineError,
+    HookError,
     Item,
     ModelRef,
     OverloadedError,
@@ -26,6 +27,7 @@ from trihook.host.answers import (
     to_response,
     to_wsgi,
 )
+from trihook.host.statuses import status_of
 from trihook.outcome import Outcome, Scored
 from trihook.testing import make_model
 from werkzeug.test import EnvironBuilder, run_wsgi_app
@@ -164,6 +166,18 @@ def test_the_first_errors_status_is_that_of_all_only_where_all_failed():
     one = answer_outcome(_outcome(down, fine), "id", many=True)
     assert (one.status, one.headers) == (200, ())
     assert [each.get("error", {}).get("item") for each in _predictions(one, 1)] == [0]
+
+
+@pytest.mark.parametrize(
+    "begun", [DeadlineError("late"), TritonLostError("lost"), HookError("a bug")], ids=repr
+)
+def test_what_may_have_run_is_not_asked_for_again_because_of_others(begun):
+    down, other = _scored(error=TritonUnavailableError("down")), _scored(error=begun)
+    for items in ((down, other), (other, down)):
+        answer = answer_outcome(_outcome(*items), "id", many=True)
+        assert (answer.status, answer.headers) == (status_of(begun), ())
+    both = answer_outcome(_outcome(down, down), "id", many=True)
+    assert (both.status, both.headers) == (503, (("Retry-After", "1"),))
 
 
 def _predictions(answer, count):

@@ -502,6 +502,29 @@ def test_an_error_is_logged_once_with_its_id(client, caplog, item, level, words)
     assert words in caplog.text
 
 
+def test_what_triton_said_is_logged_in_one_line_and_once_for_all_items(client, caplog):
+    caplog.set_level(logging.INFO, "trihook")
+    client.post("/score", json={"instances": ["-1", "1", "-1", "refuse"]})
+    refused, plugin = (each.getMessage() for each in caplog.records if each.levelno == logging.INFO)
+    assert "(2 items): " in refused
+    assert SECRET in refused
+    assert "items" not in plugin
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br, gzip"])
+def test_an_encoded_body_is_refused_and_the_encoding_named(client, encoding):
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+    answer = client.post("/score", data=b"\x1f\x8b", headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
+    assert f"Content-Encoding {encoding!r} is not taken" in answer.json["message"]
+
+
+def test_identity_is_no_encoding(client):
+    answer = client.post("/score", json="1", headers={"Content-Encoding": "Identity"})
+    assert answer.status_code == 200
+
+
 def test_the_cause_of_a_refusal_by_a_plugin_is_not_logged(client, caplog):
     caplog.set_level(logging.INFO, "trihook")
     client.post("/score", json="refuse")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from trihook.cli.lazy import LazyGroup
-from trihook.errors import RepositoryError, TrihookError, TritonUnavailableError
+from trihook.errors import ConfigError, RepositoryError, TrihookError, TritonUnavailableError
 
 _COMMANDS = {
     "check": "Check plugins, Triton and how they fit together.",
@@ -53,4 +53,4 @@ def main(arguments: list[str] | None = None) -> Any:
             click.echo(f"Error: {line}", err=True)
         if isinstance(exc, TritonUnavailableError):
             click.echo("Is it running (trihook triton), and is --triton-url right?", err=True)
-        sys.exit(2 if isinstance(exc, RepositoryError) else 1)
+        sys.exit(2 if isinstance(exc, ConfigError | RepositoryError) else 1)

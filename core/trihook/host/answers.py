@@ -63,7 +63,7 @@ def _answer_one(one: Scored, request_id: str) -> Answer:
 
 
 def _answer_many(outcome: Outcome, request_id: str) -> Answer:
-    """Answer 200 if any item has a reply, else with the first error's status."""
+    """Answer 200 if any item has a reply, else with the status of the first that was begun."""
     bodies = [
         one.body
         if one.error is None
@@ -73,7 +73,9 @@ def _answer_many(outcome: Outcome, request_id: str) -> Answer:
     errors = [one.error for one in outcome.scored if one.error is not None]
     body = encode_predictions(bodies)
     if errors and len(errors) == len(bodies):
-        return Answer(body, status_of(errors[0]), headers=_retry_after(errors[0]))
+        # one that may be sent again says so for all of them, and so must not hide another
+        first = next((error for error in errors if not _retry_after(error)), errors[0])
+        return Answer(body, status_of(first), headers=_retry_after(first))
     return Answer(body)
 
 

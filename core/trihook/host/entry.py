@@ -10,12 +10,11 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from flask import Request, Response, g
 
-from trihook.config import Settings, load_settings
+from trihook.config import settings_of_script
 from trihook.host.answers import json_answer, to_response
 from trihook.host.app import request_id_of
 from trihook.host.scoring import Scorer
@@ -72,17 +71,6 @@ class Entry:
     def _build(self) -> Service:
         runtime = _runtime(self._settings.hook_threads)
         return build_service(self._settings, runtime, self._plugins)
-
-
-def settings_of_script(settings: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """Return the settings of an entry script, overridden by the environment.
-
-    Raises :class:`trihook.ConfigError` for a setting that is wrong.
-    """
-    no_file = Path(os.devnull)
-    outside = load_settings({}, environment, no_file)
-    overrides = outside.model_dump(include=outside.model_fields_set)
-    return load_settings({**settings, **overrides}, {}, no_file)
 
 
 def _runtime(hook_threads: int) -> Runtime:

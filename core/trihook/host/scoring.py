@@ -16,7 +16,7 @@ from urllib.parse import quote
 from flask import Request
 
 from trihook.deadline import Deadline
-from trihook.errors import OverloadedError, ScoringError
+from trihook.errors import OverloadedError, ScoringError, UnsupportedMediaTypeError
 from trihook.host.answers import (
     MODEL_HEADER,
     TIMING_HEADER,
@@ -34,6 +34,7 @@ from trihook.types import ScoringRequest
 
 _LOG = logging.getLogger(__name__)
 _USUAL_LENGTH = 200
+_MAX_CAUSE = 1000  # characters
 _quoted = lru_cache(maxsize=4096)(quote)  # headers are Latin-1, names of models need not be
 
 
@@ -64,9 +65,7 @@ class Scorer:
             return error_answer(exc, request_id)
         finally:
             self._under_way -= 1
-        for one in outcome.scored:
-            if one.error is not None:
-                _log(one.error, request_id)
+        _log_items(outcome, request_id)
         answer = answer_outcome(outcome, request_id, many=scoring.many)
         return answer.with_headers(*_describe(outcome))
 
@@ -77,6 +76,7 @@ class Scorer:
         model = model or query.get("model", "")
         version = version or query.get("version", "")
         self._admit(model, version)
+        _check_encoding(environ)
         body = read_body(environ, self._settings.max_body_bytes)
         content_type = environ.get("CONTENT_TYPE") or ""
         payload = parse_payload(body, content_type, self._settings.max_items)
@@ -124,9 +124,32 @@ def _describe(outcome: Outcome) -> tuple[tuple[str, str], tuple[str, str]]:
     )
 
 
-def _log(error: ScoringError, request_id: str) -> None:
-    """Log an error once, with its cause where a plugin or Triton's answer is to blame."""
-    status = status_of(error)
-    cause = error if status in (500, 502) and error.__cause__ is not None else None
+def _log_items(outcome: Outcome, request_id: str) -> None:
+    """Log the errors of items; those that say the same once."""
+    alike: dict[tuple[str, ...], list[ScoringError]] = {}
+    for one in outcome.scored:
+        if one.error is not None:
+            key = (one.error.stage, one.error.message, str(one.error.__cause__))
+            alike.setdefault(key, []).append(one.error)
+    for errors in alike.values():
+        _log(errors[0], request_id, len(errors))
+
+
+def _log(error: ScoringError, request_id: str, items: int = 1) -> None:
+    """Log an error, with its traceback where a plugin is to blame, or what Triton's answer was."""
+    status, cause = status_of(error), error.__cause__
+    said = f"{error} ({items} items)" if items > 1 else str(error)
+    if status == 502 and cause is not None:
+        said = f"{said}: {' '.join(str(cause).split())[:_MAX_CAUSE]}"
+    traceback = error if status == 500 and cause is not None else None
     level = logging.ERROR if status == 500 else logging.INFO
-    _LOG.log(level, "request %s: %s: %s", request_id, error.stage, error, exc_info=cause)
+    _LOG.log(level, "request %s: %s: %s", request_id, error.stage, said, exc_info=traceback)
+
+
+def _check_encoding(environ: Mapping[str, Any]) -> None:
+    encoding = environ.get("HTTP_CONTENT_ENCODING")
+    if encoding and encoding.strip().lower() != "identity":
+        raise UnsupportedMediaTypeError(
+            f"a body with Content-Encoding {encoding!r} is not taken: send it as it is",
+            stage="request",
+        )

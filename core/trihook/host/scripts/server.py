@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import sys
 from typing import Any
@@ -74,7 +75,7 @@ class _ScriptServer(SteadyApplication):
             "workers": script.workers or settings.workers,
             "worker_class": ScriptWorker,
             "timeout": script.worker_timeout,
-            "graceful_timeout": int(settings.graceful_timeout),
+            "graceful_timeout": math.ceil(settings.graceful_timeout),
             "preload_app": script.preload,
             "proc_name": "trihook",
             # one socket per user, shared by all instances, which nothing here needs
