@@ -4,9 +4,10 @@ import itertools
 import json
 import os
 import signal
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,21 @@ def test_a_worker_runs_one_request_at_a_time_on_the_thread_of_init(tmp_path):
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
+@pytest.mark.parametrize("sent", [b"", b"POST /score HTTP/1.1\r\nHost: x\r\n"])
+def test_connections_that_ask_nothing_hold_up_nobody_for_long(tmp_path, sent):
+    start = script(STEADY)
+    with running(OURS, start, tmp_path / "a", sys.executable) as server, ExitStack() as silent:
+        address = ("127.0.0.1", server.port)
+        socks = [silent.enter_context(socket.create_connection(address)) for _ in range(3)]
+        socks[0].sendall(sent)
+        assert server.ask("GET", "/").body == b"Healthy"
+        socks[1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert socks[1].recv(65536).endswith(b"Healthy")
+        socks[2].close()
+        assert json.loads(server.ask("POST", "/score", b"0").body)["same"]
+    assert "Traceback" not in (tmp_path / "a.log").read_text()
+
+
 @contextmanager
 def computing(server, gate):
     """Have the script compute meanwhile, and yield what its caller will get."""
@@ -199,7 +215,7 @@ def test_a_preloaded_broken_script_ends_with_3(tmp_path):
 def test_a_taken_health_port_is_named(tmp_path):
     with running(OURS, script(STEADY), tmp_path / "a", sys.executable) as other:
         start = script(STEADY, "--health-port", str(other.port))
-        assert exit_status(OURS, start, tmp_path / "b", sys.executable) == 1
+        assert exit_status(OURS, start, tmp_path / "b", sys.executable) == 2
     assert f"port {other.port} of 127.0.0.1 is taken" in (tmp_path / "b.log").read_text()
 
 

@@ -61,6 +61,27 @@ def score(service, value=(1, 2, 3)):
         client.close()
 
 
+def start(home, *arguments):
+    """Run the command line with that home, and go on meanwhile."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "trihook", *map(str, arguments)],
+        env={**environment(), "TRIHOOK_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def hanging_script(folder, waiting):
+    """Write an entry script that does not become ready, and makes a file once it waits."""
+    script = folder / "score.py"
+    script.write_text(
+        f"import pathlib, time\n\ndef init():\n    pathlib.Path({str(waiting)!r}).touch()\n"
+        "    time.sleep(600)\n\ndef run(data): pass\n"
+    )
+    return script
+
+
 @contextmanager
 def left_clean(home):
     """Delete what services there are in the end, and hold that nothing is left of them."""
@@ -227,6 +248,39 @@ def test_an_update_loses_no_request_and_its_failure_changes_nothing(service, hom
     assert service.generation.spec.models == ("vector:2",)
 
 
+def test_an_update_can_be_interrupted_and_cancelled(service, home, tmp_path):
+    waiting = tmp_path / "waiting"
+    script = hanging_script(tmp_path, waiting)
+    before = service.generation.number
+    for end in ("interrupt", "cancel"):
+        waiting.unlink(missing_ok=True)
+        updating = start(home, "update", "vector", "--entry-script", script)
+        wait_until(waiting.exists)
+        wait_until(lambda: service.status.step.startswith("host:"))
+        shown = json.loads(trihook(home, "show", "vector", "--json").stdout)
+        assert (shown["state"], shown["updating"][:5]) == ("running", "host:")
+        refused = trihook(home, "update", "vector", "--model", "vector:2")
+        assert "is being updated already: wait, or cancel that" in refused.stderr
+        if end == "interrupt":
+            updating.send_signal(signal.SIGINT)
+        else:
+            said = trihook(home, "update", "vector", "--cancel")
+            assert (said.returncode, said.stdout) == (
+                0,
+                "the update of service vector is cancelled\n",
+            )
+        _, errors = updating.communicate(timeout=60)
+        assert updating.returncode == 1
+        assert ("Aborted!" if end == "interrupt" else "the update was cancelled") in errors
+        assert (service.state, service.generation.number) == ("running", before)
+        assert score(service) != []
+    none = trihook(home, "update", "vector", "--cancel")
+    assert none.stderr == "Error: service 'vector' is not being updated\n"
+    both = trihook(home, "update", "vector", "--cancel", "--model", "vector:2")
+    assert both.returncode == 2
+    wait_until(lambda: len(list((service.folder / "generations").iterdir())) == 1, 60)
+
+
 def test_an_overwritten_service_runs_the_new_model_at_the_same_port(service, home):
     port = service.port
     done = trihook(home, "deploy", "vector", "--model", "vector:1", "--port", port, "--overwrite")
@@ -344,6 +398,18 @@ def test_a_script_is_updated_without_loss_and_not_by_a_broken_one(home, models, 
         wait_until(lambda: len(list((service.folder / "generations").iterdir())) == 1, 60)
     assert load.errors == []
     service.delete()
+
+
+def test_a_deployment_that_is_interrupted_leaves_nothing(home, models, tmp_path):
+    waiting = tmp_path / "waiting"
+    script = hanging_script(tmp_path, waiting)
+    arguments = ("--model", "vector:1", "--entry-script", script, "--port", 0)
+    deploying = start(home, "deploy", "hanging", *arguments)
+    wait_until(waiting.exists)
+    deploying.send_signal(signal.SIGINT)
+    _, errors = deploying.communicate(timeout=60)
+    assert (deploying.returncode, "Aborted!" in errors) == (1, True)
+    assert not (home / "services" / "hanging").exists()
 
 
 def test_a_missing_script_is_one_line(home, models, tmp_path):

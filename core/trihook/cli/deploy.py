@@ -38,7 +38,7 @@ def deploy(name: str, models: tuple[str, ...], home: Path | None, **options: Any
 
     The service runs a Triton and a scoring host of its own, detached from the terminal.
     A part of it that ends by itself is started again. Without an entry script the installed
-    plugins score. Prints the scoring URI.
+    plugins score. Prints the scoring URI. Ctrl-C before it is ready deletes it.
     """
     if options["source_directory"] is not None and options["entry_script"] is None:
         raise click.UsageError("--source-directory needs --entry-script")
@@ -46,5 +46,9 @@ def deploy(name: str, models: tuple[str, ...], home: Path | None, **options: Any
 
     with usage_errors():
         service = LocalService.deploy(name, models, home=read_home(home).folder, **options)
-    service.wait_for_deployment(show_output=True, say=click.echo)
+    try:
+        service.wait_for_deployment(show_output=True, say=click.echo)
+    except KeyboardInterrupt:
+        service.delete()
+        raise
     click.echo(f"service {name} is running at {service.scoring_uri}")

@@ -43,6 +43,7 @@ def _as_object(service: LocalService) -> dict[str, Any]:
         "models": list(generation.spec.models),
         "entry_script": generation.spec.entry_script,
         "generation": generation.number,
+        "updating": status.step if status.phase == "running" else "",
         "recoveries": status.recoveries,
         "supervisor": status.supervisor,
         "triton": status.triton,

@@ -7,6 +7,7 @@
     repository/<model>                 links to the Triton models in them
     app/                               the host's current folder: entry script, trihook.toml
     requirements.txt, wheels/          where an environment was asked for
+    cancelled                          where it is to be given up before it is ready
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from trihook.deploy.storage import copy_tree, link_tree, write_file
 from trihook.errors import ConfigError, DeploymentError
 
 _SPEC = "spec.json"
+_CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,15 @@ class Generation:
     def requirements(self) -> Path:
         """The list for pip, where there is an environment to build."""
         return self.folder / REQUIREMENTS
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it is to be given up."""
+        return (self.folder / _CANCELLED).exists()
+
+    def cancel(self) -> None:
+        """Have it given up, if it is not ready before that is seen; may raise ``OSError``."""
+        (self.folder / _CANCELLED).touch()
 
     @property
     def model_dir(self) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -166,8 +166,8 @@ class LocalService:
 
         In another ``source_directory`` the entry script is where it was in the one before.
         A second Triton and host are started beside those that answer, and take over when they
-        are ready. If they do not get there, those that answer go on, and
-        :class:`trihook.DeploymentError` says why.
+        are ready. If they do not get there, or are interrupted by Ctrl-C, those that answer go
+        on, and :class:`trihook.DeploymentError` says why.
         """
         if not is_supervised(self.folder) or self.status.phase != "running":
             raise DeploymentError(f"service {self.name!r} is {self.state}: deploy it again instead")
@@ -188,8 +188,34 @@ class LocalService:
             if self._next_number() != number:
                 raise DeploymentError(f"service {self.name!r} was updated meanwhile: do it again")
             if not move_into_place(folder, self.folder / "generations" / str(number)):
-                raise DeploymentError(f"service {self.name!r} is being updated already")
-        wait_for_generation(self.folder, number, say if show_output else None)
+                raise DeploymentError(
+                    f"service {self.name!r} is being updated already: wait, or cancel that"
+                )
+        try:
+            wait_for_generation(self.folder, number, say if show_output else None)
+        except KeyboardInterrupt:
+            with suppress(DeploymentError):
+                self.cancel_update()
+            raise
+
+    def cancel_update(self) -> None:
+        """Give up the update that is under way: what answers goes on.
+
+        Raises :class:`trihook.DeploymentError` where none is, or where it has just taken over.
+        """
+        number = self._next_number()
+        folder = self.folder / "generations" / str(number)
+        with explained(DeploymentError, f"the update of service {self.name!r} cannot be cancelled"):
+            if not is_supervised(self.folder) or not folder.is_dir():
+                raise DeploymentError(f"service {self.name!r} is not being updated")
+            read_generation(folder).cancel()
+        try:
+            wait_for_generation(self.folder, number, None)
+        except DeploymentError:
+            if self.status.failure.generation != number:
+                raise
+        else:
+            raise DeploymentError(f"service {self.name!r} is updated already: too late to cancel")
 
     def get_logs(self) -> str:
         """Return all logs, each line with the part that wrote it."""

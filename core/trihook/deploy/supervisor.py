@@ -74,6 +74,9 @@ class Supervisor:
         if self._next is not None:
             if self._next.failure is not None:
                 self._give_up(self._next, self._next.failure)
+            elif self._next.generation.is_cancelled:
+                number = self._next.generation.number
+                self._give_up(self._next, Failure(number, "update", "was cancelled"))
             elif self._next.was_ready:
                 self._replace(self._next)
         for stack in [stack for stack in self._retired if stack.is_drained()]:

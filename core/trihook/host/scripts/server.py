@@ -9,11 +9,19 @@ import os
 import sys
 from typing import Any
 
+from gunicorn import util
 from gunicorn.workers.sync import SyncWorker
 
 from trihook.config import Settings
 from trihook.host.arbiter import SteadyApplication, SteadyWorker
 from trihook.host.scripts.app import create_script_app
+from trihook.host.scripts.clients import (
+    Client,
+    PatientClient,
+    SilentClients,
+    accept,
+    has_asked,
+)
 from trihook.host.scripts.health import answer_health
 from trihook.host.scripts.script import ScriptError, load_script
 from trihook.host.scripts.settings import ScriptSettings
@@ -45,15 +53,40 @@ class ScriptWorker(SteadyWorker, SyncWorker):  # type: ignore[misc]  # gunicorn 
     """A worker whose main thread loads the script and then runs it, request by request.
 
     So scripts may rely on their thread, and a timer can interrupt them. Where there is a health
-    port, another thread answers there.
+    port, another thread answers there. A connection over which nothing comes holds up nobody.
     """
 
     def run(self) -> None:
         """Serve until told to end."""
         if len(self.sockets) > 1:
             answer_health(self.sockets.pop().sock)
-            self.wait_fds = [*self.sockets, self.PIPE[0]]
-        super().run()
+        self._listening = [*self.sockets, self.PIPE[0]]
+        self._silent = SilentClients()
+        try:
+            super().run()
+        finally:
+            self._silent.close()
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection, and serve it if it asks something at once."""
+        client = accept(listener)
+        util.close_on_exec(client.sock)
+        if has_asked(client):
+            self._serve(client)
+        else:
+            self._silent.add(client)
+
+    def wait(self, timeout: float) -> list[Any]:
+        """Wait until there is something to do, and serve whoever has sent something."""
+        self.wait_fds = [*self._listening, *self._silent]
+        ready = super().wait(timeout) or []
+        for client in self._silent.take(ready):
+            self._serve(client)
+        return [each for each in ready if each in self._listening]
+
+    def _serve(self, client: Client) -> None:
+        self.notify()
+        self.handle(self.sockets[0], PatientClient(client.sock), client.address)
 
 
 class _ScriptServer(SteadyApplication):
