@@ -326,7 +326,7 @@ STARTS = {
         "a.py", f"import routes\n\nassert routes.MINE\n{FINE}", files={"routes.py": "MINE = True"}
     ),
 }
-_USAGE = "all of trihook's commands end with 2 where their arguments or settings are wrong"
+_USAGE = "trihook's commands end with 2 where their options or settings are wrong"
 _PLUGINS = "without a script, trihook serves its plugins"
 _NOT_SHADOWED = "the script's own modules are never shadowed"
 STATUS_DIFFERENCES = {
