@@ -158,6 +158,7 @@ def quick() -> None:
     _clear(QUICK)
     peers = [*find_peers().values()]
     compare_all({"vector": (1, 32), "efficientnet": (16,)}, peers, 3, 1, QUICK)
+    draw_plots(QUICK)
     click.echo(write_report(QUICK, QUICK / "RESULTS.md"))
 
 

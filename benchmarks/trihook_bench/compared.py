@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from statistics import median
 from typing import Any, TypeAlias
 
 from trihook_bench.results import OURS, SERIAL, Cell, read_cells
@@ -69,7 +70,7 @@ def _by_system(cells: list[Cell], record: Record, write: Callable[[Cell, str], s
 def _rate(cell: Cell, system: str) -> str:
     if system == SERIAL:
         rates = cell.rates(SERIAL)
-        return number(sorted(rates)[len(rates) // 2]) if rates else "-"
+        return number(median(rates)) if rates else "-"
     if system not in cell.rounds:
         return "-"
     return spread(cell.spread(system)) if cell.is_valid(system) else "**INVALID**"

@@ -32,7 +32,8 @@ def measure_liveness(
 ) -> dict[str, Any]:
     """Ask for liveness every 10 ms meanwhile; return the answers' latencies, in milliseconds.
 
-    A new connection is made for every hundred questions, so that all workers are asked.
+    They count from when a question was due, also where the one before was answered late. A new
+    connection is made for every hundred questions, so that all workers are asked.
     """
     work = WORKS[_WORK]
     first = work.make(backend.repository)[0]
@@ -53,28 +54,30 @@ def measure_liveness(
 def _ask(port: int, seconds: float) -> tuple[list[float], int]:
     latencies: list[float] = []
     failed = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    due = time.perf_counter()
+    end = due + seconds
+    while due < end:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:
             for _ in range(_PER_CONNECTION):
-                latencies.append(_once(connection))
-                time.sleep(max(0.0, _INTERVAL - latencies[-1] / 1000))
+                time.sleep(max(0.0, due - time.perf_counter()))
+                _once(connection)
+                latencies.append((time.perf_counter() - due) * 1000)
+                due += _INTERVAL
         except (OSError, http.client.HTTPException):
             failed += 1
+            due = time.perf_counter() + _INTERVAL
         finally:
             connection.close()
     return latencies, failed
 
 
-def _once(connection: http.client.HTTPConnection) -> float:
-    begin = time.perf_counter()
+def _once(connection: http.client.HTTPConnection) -> None:
     connection.request("GET", "/v2/health/live")
     answer = connection.getresponse()
     answer.read()
     if answer.status != 200:
         raise http.client.HTTPException(f"status {answer.status}")
-    return (time.perf_counter() - begin) * 1000
 
 
 def _summary(latencies: list[float]) -> dict[str, float]:

@@ -12,6 +12,8 @@
 --   number  the first number in brackets is twice the nonce
 --   float   the FP32 that begins so many bytes before the end is twice the nonce, or the value
 --   bytes   the reply ends with the bytes of this file
+-- A reply to a text or number that is shorter than the case's "shortest", or tells of an error, is
+-- wrong, whatever else is in it: of several items some may have failed.
 
 local ffi = require("ffi")
 local threads = {}
@@ -76,14 +78,21 @@ function request()
   return requests[last]
 end
 
+local function is_whole(body, case)
+  return #body >= (case.shortest or 0) and not body:find('"error"', 1, true)
+end
+
 local checks = {}
 
 function checks.none() return true end
 
-function checks.text(body, case) return body:find(case.text, 1, true) ~= nil end
+function checks.text(body, case)
+  return is_whole(body, case) and body:find(case.text, 1, true) ~= nil
+end
 
 function checks.number(body, case, value)
-  return tonumber(body:match("%[[%[%s]*(-?%d[%d%.eE+-]*)")) == value
+  local found = tonumber(body:match("%[[%[%s]*(-?%d[%d%.eE+-]*)"))
+  return is_whole(body, case) and found == value
 end
 
 function checks.float(body, case, value)
@@ -137,6 +146,15 @@ local function count_replies(seconds)
   return total
 end
 
+-- Counts the connections that got no reply at all, where there was time for ten each.
+local function count_hung(replies)
+  local hung = 0
+  for _, thread in ipairs(threads) do
+    if next(thread:get("counts")) == nil then hung = hung + 1 end
+  end
+  return replies >= 10 * #threads and hung or 0
+end
+
 function done(summary, latency)
   local total, refusals, by_status, sample = 0, 0, {}, ""
   for _, thread in ipairs(threads) do
@@ -160,5 +178,5 @@ function done(summary, latency)
     replies, seconds, replies / seconds,
     latency:percentile(50) / 1e3, latency:percentile(90) / 1e3, latency:percentile(99) / 1e3,
     latency.max / 1e3, total, refusals, table.concat(parts, ", "),
-    e.connect + e.read + e.write + e.timeout, quote(sample)))
+    e.connect + e.read + e.write + e.timeout + count_hung(replies), quote(sample)))
 end

@@ -54,7 +54,7 @@ def _plain_case(
     if target.check == "none":
         fields["check"] = "none"
     elif work.nonce:
-        fields |= {"check": "number", "nonce": "text"}
+        fields |= {"check": "number", "nonce": "text", "shortest": len(body) // 2}
     else:
         fields |= {"check": "text", "text": json.dumps(case.answer)}
     return fields, {"Content-Type": work.media_type, **dict(target.headers)}

@@ -40,7 +40,8 @@ def _growth(record: Record) -> str:
         if name in ("models", "processes", "plugins", "quick", "asked"):
             parts.append(_judge_unused(loads))
         elif name == "direct":
-            parts.append(f"{_cost(loads)}, and none of it is trihook's.")
+            cost = _cost(loads) if _are_valid(loads) else "It was not measured"
+            parts.append(f"{cost}, and none of it is trihook's.")
     return "\n\n".join(parts)
 
 
@@ -51,7 +52,7 @@ def _grown(name: str, loads: Mapping[str, list[Load]]) -> str:
         rate = Spread.of(run.rate for run in runs)
         row = [f"{int(count):,}", spread(rate) if valid else "**INVALID**"]
         if name == "items":
-            row.append(number(1e6 / (rate.median * int(count))))
+            row.append(number(1e6 / (rate.median * int(count))) if valid else "-")
         row.append(number(median(run.p50_ms for run in runs)))
         rows.append(row)
     per_item = ["µs a vector"] if name == "items" else []
@@ -59,8 +60,14 @@ def _grown(name: str, loads: Mapping[str, list[Load]]) -> str:
 
 
 def _judge_unused(loads: Mapping[str, list[Load]]) -> str:
+    if not _are_valid(loads):
+        return "What a request costs was not measured: there were wrong answers, or none."
     verdict = "met" if _costs(loads).median <= UNUSED_COST else "**missed**"
     return f"{_cost(loads)}; the target is at most {UNUSED_COST:.0%}: {verdict}."
+
+
+def _are_valid(loads: Mapping[str, list[Load]]) -> bool:
+    return all(run.is_valid for runs in loads.values() for run in runs)
 
 
 def _cost(loads: Mapping[str, list[Load]]) -> str:
@@ -130,7 +137,7 @@ def _batches(record: Record) -> str:
         )
         for count, entry in record.items()
     ]
-    met = record["1"]["request_batch"] == 1
+    met = record["1"]["request_batch"] == 1 and all(entry["valid"] for entry in record.values())
     head = ["connections", "requests/s", "vectors in one request", "vectors in one execution"]
     return (
         f"## Batches that Triton saw\n\n{picture('batches')}The first is how many vectors "
@@ -149,9 +156,9 @@ def _beside(record: Record) -> str:
     return (
         "## What the serial ceiling leaves out\n\nThe ceiling adds up what bare Flask and Triton "
         "take when each has both cores and their caches to itself. Here both run at once, with no "
-        "connection between them; each one's rate is given as a share of its rate alone, and they "
-        "are near the shares that they have where each picture or question passes both. If they "
-        "did not disturb each other the sum would be 1.\n\n"
+        "connection between them; each one's rate is given as a share of its rate alone. So many "
+        "connections go to each that the shares come near those where each picture or question "
+        "passes both. If they did not disturb each other the sum would be 1.\n\n"
         + table(["", "bare Flask", "Triton", "sum"], rows)
     )
 

@@ -82,7 +82,7 @@ def running_triton(repository: Path, log: Path = LOGS / "triton.log") -> Iterato
 def running_system(peer: Peer, work: str, backend: Backend) -> Iterator[Running]:
     """Run a system for one work until the block ends; raises :class:`StartError`."""
     if not peer.commands:  # Triton itself, which runs anyway
-        yield Running(peer, backend.http, ())
+        yield Running(peer, backend.http, (backend.session,))
         return
     port = free_port()
     values = _placeholders(peer, work, port, backend)

@@ -1,0 +1,137 @@
+"""What the benchmarks make of their measurements: ratios by round, no verdict on wrong answers."""
+
+import socketserver
+import threading
+import time
+from dataclasses import asdict, replace
+
+import pytest
+from trihook_bench import liveness
+from trihook_bench.load import Load
+from trihook_bench.results import FASTEST, SERIAL, Cell, Spread, read_cells
+from trihook_bench.sections import SECTIONS
+from trihook_bench.targets import Goal, judge
+
+GOOD = Load(100, 1.0, 100.0, 1.0, 2.0, 3.0, 4.0)
+WRONG = replace(GOOD, wrong=1)
+NONE = Load(0, 1.0, 0, 0, 0, 0, 0)
+ROLES = {
+    "trihook": "ours", "flask": "ceiling", "triton": "ceiling", "a": "peer", "b": "peer",
+}  # fmt: skip
+
+
+def _loads(*rates, **changes):
+    return tuple(replace(GOOD, rate=rate, p50_ms=1000 / rate, **changes) for rate in rates)
+
+
+def _cell(**systems):
+    return Cell("vector", 8, systems, ROLES)
+
+
+@pytest.mark.parametrize("load", [WRONG, NONE, replace(GOOD, refused=1)])
+def test_wrong_answers_and_none_are_not_valid(load):
+    assert GOOD.is_valid
+    assert not load.is_valid
+    assert _cell(a=(GOOD, load)).ratio("a", ours="a") is None
+
+
+def test_a_ratio_is_taken_within_each_round():
+    # the machine is twice as fast in the second round, and so are both systems
+    cell = _cell(trihook=_loads(200, 400, 300), a=_loads(100, 200, 200))
+    assert cell.ratio("a") == Spread(2.0, 1.5, 2.0)
+    latency = cell.ratio("a", "p50_ms")
+    assert (latency.median, latency.greatest) == pytest.approx((1 / 2, 2 / 3))
+
+
+def test_the_serial_ceiling_adds_up_the_times_of_both():
+    cell = _cell(trihook=_loads(60, 60), flask=_loads(100, 300), triton=_loads(300, 100))
+    assert cell.rates(SERIAL) == pytest.approx([75, 75])
+    assert cell.ratio(SERIAL).median == pytest.approx(0.8)
+    assert _cell(trihook=_loads(60), flask=_loads(100)).ratio(SERIAL) is None
+
+
+def test_the_fastest_peer_is_one_that_answered_right():
+    slow, quick = _loads(10, 10, 10), _loads(20, 20, 5)
+    cell = _cell(trihook=_loads(30, 30, 30), a=slow, b=quick)
+    assert (cell.fastest_peer(), cell.ratio(FASTEST).median) == ("b", 1.5)
+    wrong = _cell(trihook=_loads(30, 30, 30), a=slow, b=(*quick[:2], WRONG))
+    assert (wrong.fastest_peer(), wrong.ratio(FASTEST).median) == ("a", 3)
+
+
+@pytest.mark.parametrize(
+    ("bound", "field", "said"),
+    [
+        (2.0, "rate", "met"),
+        (2.5, "rate", "**missed** by 20%"),
+        (0.4, "p50_ms", "**missed** by 25%"),
+    ],
+)
+def test_a_goal_is_held_against_the_median(bound, field, said):
+    cell = _cell(trihook=_loads(100, 200, 200), a=_loads(100, 100, 100))
+    [verdict] = judge([cell], [Goal("vector@8", "a", bound, field)])
+    assert str(verdict) == said
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed():
+    [verdict] = judge([_cell(trihook=_loads(1))], [Goal("vector@8", "a", 1.0)])
+    assert (str(verdict), verdict.is_met) == ("not measured", False)
+
+
+def test_samples_are_grouped_in_the_order_of_their_rounds():
+    samples = [
+        {"work": "vector", "connections": 8, "system": "a", "round": n, "load": asdict(load)}
+        for n, load in [(1, WRONG), (0, GOOD)]
+    ]
+    [cell] = read_cells({"samples": samples, "systems": {"a": {"role": "peer"}}})
+    assert (cell.name, cell.rounds["a"]) == ("vector@8", (GOOD, WRONG))
+
+
+def _growth(name, *loads):
+    return SECTIONS["growth"]({name: {str(n): [asdict(load)] for n, load in enumerate(loads, 1)}})
+
+
+def test_the_cost_of_growth_is_that_of_the_most():
+    said = _growth("plugins", *_loads(109, 100))
+    assert "A request costs +9.0% (+9.0%…+9.0%)" in said
+    assert said.endswith("at most 10%: met.")
+    assert _growth("plugins", *_loads(111, 100)).endswith("at most 10%: **missed**.")
+
+
+@pytest.mark.parametrize("name", ["plugins", "direct", "items"])
+@pytest.mark.parametrize("bad", [WRONG, NONE])
+def test_there_is_no_verdict_on_wrong_answers(name, bad):
+    for loads in ((GOOD, bad), (bad, GOOD), (bad, bad)):
+        said = _growth(name, *loads)
+        assert "**INVALID**" in said
+        assert "met" not in said.replace("measured", "")
+
+
+def test_batches_are_not_judged_by_wrong_answers():
+    entry = {"rate": 1.0, "request_batch": 1, "execution_batch": 1, "valid": True}
+    assert "must be 1: met" in SECTIONS["batches"]({"1": entry, "2": entry})
+    wrong = {**entry, "valid": False}
+    assert "must be 1: **missed**" in SECTIONS["batches"]({"1": entry, "2": wrong})
+
+
+class Stalling(socketserver.StreamRequestHandler):
+    """Answers at once, but for one question that it lets wait."""
+
+    def handle(self):
+        while self.rfile.readline():
+            while self.rfile.readline().strip():
+                pass
+            self.server.asked += 1
+            if self.server.asked == 5:
+                time.sleep(0.5)
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_what_was_due_while_nothing_answered_counts_as_late():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Stalling) as server:
+        server.daemon_threads, server.asked = True, 0
+        threading.Thread(target=server.serve_forever).start()
+        latencies, failed = liveness._ask(server.server_address[1], 1.0)
+        server.shutdown()
+    assert failed == 0
+    late = [latency for latency in latencies if latency > 100]
+    assert len(late) >= 30  # of the 50 that were due meanwhile
