@@ -261,6 +261,13 @@ def test_what_may_have_run_is_not_sent_again():
     assert len(server.requests) == 1
 
 
+def test_items_of_which_one_may_have_run_are_not_sent_again():
+    items = [{"error": {"message": "gone" * 100, "code": code}} for code in ("x", "triton_lost")]
+    with asking(answer(503, {"predictions": items}), answer(200)) as (server, client):
+        assert client.score_json(1).value == {"predictions": items}
+    assert len(server.requests) == 1
+
+
 def test_nobody_is_waited_for_longer_than_five_seconds(waits):
     steps = (answer(503, Retry_After="3600"), answer(200))
     with asking(*steps) as (_, client):
@@ -363,6 +370,14 @@ def test_after_a_lost_connection_the_next_request_has_a_new_one():
         with pytest.raises(HostUnreachableError):
             client.score_json(1)
         assert client.score_json(1).value == "back"
+
+
+def test_after_an_answer_that_did_not_come_the_next_request_has_a_connection_of_its_own():
+    with asking(HANG, answer(200, "back"), timeout=0.5) as (server, client):
+        with pytest.raises(HostUnreachableError, match="did not answer within"):
+            client.score_json(1)
+        assert client.score_json(1).value == "back"
+    assert server.connections == 2
 
 
 def test_a_host_that_does_not_answer_is_not_waited_for():

@@ -242,6 +242,24 @@ def test_true_is_no_number(tmp_path, setting):
     assert problem.endswith("is True: expected a number")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"busy_poll": 1.5},
+        {"max_requests": 0},
+        {"host": ""},
+        {"graceful_timeout": float("inf")},
+        {"graceful_timeout": float("nan")},
+        {"refresh_interval": 0},
+        {"hook_threads": 0},
+    ],
+    ids=repr,
+)
+def test_what_no_host_could_work_with_is_refused(given):
+    [name] = given
+    assert f"setting {name!r} in the command line is " in _problem(given)
+
+
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
     file = tmp_path / "trihook.toml"
     file.write_bytes(b"\xef\xbb\xbfport = 5002\n")

@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gevent
@@ -121,6 +122,25 @@ def test_the_network_of_plain_threads_is_one_thread_with_greenlets():
 def _resources():
     gc.collect()
     return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_who_waits_for_the_network_is_told_of_its_end():
+    runtime = ThreadRuntime(1)
+    waits = threading.Event()
+
+    def wait():
+        waits.set()
+        gevent.sleep(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(runtime.run_network, wait)
+        waits.wait()
+        runtime.close()
+        with pytest.raises(RuntimeError, match="has been closed"):
+            waiting.result(timeout=30)
+    with pytest.raises(RuntimeError, match="has been closed"):
+        runtime.run_network(int)
+    runtime.close()
 
 
 def test_threads_and_descriptors_return_to_where_they_were():

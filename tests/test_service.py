@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import gevent
 import pytest
 from trihook import PluginError
+from trihook import service as service_module
 from trihook.config import Settings
 from trihook.defaults import Defaults
 from trihook.plugins import load_plugins
@@ -73,6 +74,53 @@ def test_a_client_is_made_from_the_settings():
     )
     assert service.client.url == "http://triton.example:9000"
     service.close()
+
+
+def test_the_client_has_the_connections_and_the_patience_of_the_settings(monkeypatch):
+    given = {}
+
+    def make(url, **options):
+        given[url] = options
+        return FakeTriton([MODEL], lambda model, inputs: {"y": inputs["x"]})
+
+    monkeypatch.setattr(service_module, "TritonClient", make)
+    for timeout in (0, 2, 600):
+        settings = {"triton_url": f"t:{timeout + 1}", "triton_connections": 3, "timeout": timeout}
+        build_service(
+            Settings.model_validate({**settings, "share_memory": False}),
+            InlineRuntime(),
+            load_plugins(Defaults(), entry_points=[]),
+        )
+    assert given == {
+        f"t:{timeout + 1}": {"connections": 3, "timeout": patience, "share_memory": False}
+        for timeout, patience in [(0, 5.0), (2, 2.0), (600, 5.0)]
+    }
+
+
+def _ask(service):
+    """Return the model that scored; what it left to read in the background is read."""
+    outcome = service.pipeline.score(make_request([1.0]))
+    assert outcome.scored[0].error is None
+    gevent.sleep(0.01)
+    return outcome.model
+
+
+@pytest.mark.parametrize(("interval", "instances"), [(1e-9, 2), (1e9, 1)])
+def test_metadata_are_as_old_as_the_settings_allow(interval, instances):
+    triton = FakeTriton([MODEL], lambda model, inputs: {"y": inputs["x"]})
+    service = _build(triton=triton, refresh_interval=interval)
+    assert _ask(service).instances == 1
+    triton.models["m"] = replace(MODEL, instances=2)
+    _ask(service)
+    assert _ask(service).instances == instances
+
+
+def test_a_reply_of_another_version_leads_to_a_reading():
+    triton = FakeTriton([MODEL], lambda model, inputs: {"y": inputs["x"]})
+    service = _build(triton=triton, refresh_interval=1e9)
+    assert _ask(service).version == "1"
+    triton.models["m"] = replace(MODEL, version="2", versions=("2",))
+    assert [_ask(service).version for _ in range(3)] == ["1", "1", "2"]
 
 
 # how a model is fed

@@ -59,6 +59,6 @@ def _load(run: Run, seconds: float) -> Load:
 
 
 def _rate(load: Load) -> float:
-    if not load.is_valid:
+    if not load.is_right:
         raise ValueError(f"a wrong answer, or none: {load.example}")
     return load.rate

@@ -174,9 +174,9 @@ function done(summary, latency)
   io.write(string.format(
     '\n{"requests": %d, "seconds": %.6f, "rate": %.3f, "p50_ms": %.4f, "p90_ms": %.4f, '
     .. '"p99_ms": %.4f, "max_ms": %.4f, "wrong": %d, "refused": %d, "statuses": {%s}, '
-    .. '"socket_errors": %d, "example": %s}\n',
+    .. '"socket_errors": %d, "hung": %d, "example": %s}\n',
     replies, seconds, replies / seconds,
     latency:percentile(50) / 1e3, latency:percentile(90) / 1e3, latency:percentile(99) / 1e3,
     latency.max / 1e3, total, refusals, table.concat(parts, ", "),
-    e.connect + e.read + e.write + e.timeout + count_hung(replies), quote(sample)))
+    e.connect + e.read + e.write + e.timeout, count_hung(replies), quote(sample)))
 end

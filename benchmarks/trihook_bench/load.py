@@ -21,7 +21,7 @@ class Load:
     """What one run measured: replies in a time, their latencies, and what was wrong with them.
 
     ``wrong`` replies have status 200 and not the answer of their request; ``refused`` ones have
-    another status; ``example`` is the first of either.
+    another status; ``example`` is the first of either. ``hung`` connections never got a reply.
     """
 
     requests: int
@@ -36,11 +36,17 @@ class Load:
     socket_errors: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     example: str = ""
+    hung: int = 0
+
+    @property
+    def is_right(self) -> bool:
+        """Whether there were replies, and each was right."""
+        return self.requests > 0 and not (self.wrong or self.refused or self.socket_errors)
 
     @property
     def is_valid(self) -> bool:
-        """Whether there were replies, and each was right."""
-        return self.requests > 0 and not (self.wrong or self.refused or self.socket_errors)
+        """Whether it is right, and every connection got replies."""
+        return self.is_right and not self.hung
 
 
 def run_load(plan: Path, port: int, connections: int, seconds: float) -> Load:

@@ -46,9 +46,14 @@ class Cell:
         return f"{self.work}@{self.connections}"
 
     def is_valid(self, system: str) -> bool:
-        """Whether a system was measured, and every reply was right."""
+        """Whether a system was measured, every reply was right, and every connection had some.
+
+        The last does not hold for ceilings: a connection of bare Flask gives way to no other as
+        long as its client asks again at once.
+        """
         runs = self.rounds.get(system, ())
-        return bool(runs) and all(load.is_valid for load in runs)
+        is_ceiling = self.roles[system] == "ceiling"
+        return bool(runs) and all(load.is_right if is_ceiling else load.is_valid for load in runs)
 
     def spread(self, system: str, field: str = "rate") -> Spread:
         """Return what a system's rounds come to, in one of the fields of a load."""

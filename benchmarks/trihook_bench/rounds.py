@@ -159,6 +159,6 @@ def _describe(sample: Sample) -> str:
     if load.is_valid:
         return line
     return (
-        f"{line}  INVALID: {load.wrong} wrong, {load.refused} refused, "
+        f"{line}  NOT VALID: {load.wrong} wrong, {load.refused} refused, {load.hung} hung, "
         f"{load.socket_errors} socket errors; first: {load.example}"
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -88,7 +89,7 @@ class FakeTriton(TritonClient):
         given = asked.get("parameters", {}).items()
         self.parameters.append({k: v for k, v in given if k != "binary_data_output"})
         try:
-            outputs: Any = self._infer(model, inputs)
+            outputs: Any = self._infer(replace(model, version=version), inputs)
         except ScoringError:
             raise
         except Exception as exc:  # noqa: BLE001 - whatever a model may raise, Triton refuses

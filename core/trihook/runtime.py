@@ -10,10 +10,13 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from trihook.deadline import Deadline
+
+_CLOSED = "the runtime has been closed"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,7 +67,7 @@ class ThreadRuntime:
         return self._network.call(function)
 
     def close(self) -> None:
-        """End the threads; hooks that still run are left behind."""
+        """End the threads; hooks that still run are left behind, and who waits is told."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._network.close()
 
@@ -74,22 +77,42 @@ class HubThread:
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._pending: set[Future[Any]] = set()
+        self._is_closed = False
+        self._closing = threading.Lock()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trihook-network", daemon=True)
         self._thread.start()
         self._started.wait()
 
     def call(self, function: Callable[[], R]) -> R:
-        """Run ``function`` in a greenlet of the hub, wait, and return or raise as it does."""
+        """Run ``function`` in a greenlet of the hub, wait, and return or raise as it does.
+
+        Raises ``RuntimeError`` where the thread has ended, or ends meanwhile.
+        """
         future: Future[R] = Future()
-        self._calls.put((future, function))
-        self._wake.send()
-        return future.result()
+        self._pending.add(future)
+        try:
+            self._send(future, function)
+            return future.result()
+        finally:
+            self._pending.discard(future)
 
     def close(self) -> None:
-        """Let the thread end."""
-        self.call(self._end.set)
+        """Let the thread end, if it has not."""
+        with suppress(RuntimeError):
+            self._send(Future(), self._end.set, is_last=True)
         self._thread.join(timeout=5)
+
+    def _send(
+        self, future: Future[Any], function: Callable[[], Any], *, is_last: bool = False
+    ) -> None:
+        with self._closing:  # or the hub might be gone in between
+            if self._is_closed:
+                raise RuntimeError(_CLOSED)
+            self._is_closed = is_last
+            self._calls.put((future, function))
+            self._wake.send()
 
     def _run(self) -> None:
         import gevent  # noqa: PLC0415 - plain programs need no hub before they have a runtime
@@ -104,12 +127,24 @@ class HubThread:
         self._wake.start(spawn_calls)
         self._started.set()
         self._end.wait()
+        for future in [*self._pending]:
+            _settle(future, _fail)
         self._wake.close()
         gevent.get_hub().destroy(destroy_loop=True)
 
 
 def _settle(future: Future[R], function: Callable[[], R]) -> None:
     try:
-        future.set_result(function())
+        result, error = function(), None
     except BaseException as exc:  # noqa: BLE001 - it is raised again in the thread that waits
-        future.set_exception(exc)
+        result, error = None, exc
+    if future.done():  # the thread has ended meanwhile
+        return
+    if error is None:
+        future.set_result(result)  # type: ignore[arg-type]  # it is what the function returned
+    else:
+        future.set_exception(error)
+
+
+def _fail() -> None:
+    raise RuntimeError(_CLOSED)

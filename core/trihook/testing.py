@@ -40,7 +40,7 @@ from trihook.deadline import Deadline
 from trihook.defaults import Defaults
 from trihook.fake_triton import FakeTriton, Infer
 from trihook.outcome import Outcome
-from trihook.plugins import Loaded, load_plugins
+from trihook.plugins import CORE, Loaded, load_plugins
 from trihook.replies import encode_json, holds_json
 from trihook.runtime import Runtime
 from trihook.service import build_service
@@ -186,7 +186,7 @@ def _load(plugins: Sequence[object], default_model: str) -> Loaded:
     points: dict[str, _GivenPlugin] = {}
     for plugin in plugins:
         kind = getattr(plugin, "__name__", type(plugin).__name__).rpartition(".")[2]
-        name = kind if kind not in points else f"{kind}-{len(points) + 1}"
+        name = kind if kind not in (CORE, *points) else f"{kind}-{len(points) + 1}"
         points[name] = _GivenPlugin(name, plugin)
     loaded = load_plugins(Defaults(default_model), entry_points=points.values())
     loaded.raise_if_broken()

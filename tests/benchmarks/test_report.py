@@ -35,6 +35,18 @@ def test_wrong_answers_and_none_are_not_valid(load):
     assert _cell(a=(GOOD, load)).ratio("a", ours="a") is None
 
 
+def test_connections_without_a_reply_are_not_valid_but_for_ceilings():
+    hung = replace(GOOD, hung=1)
+    assert (hung.is_right, hung.is_valid) == (True, False)
+    cell = _cell(a=(hung,), flask=(hung,), triton=(WRONG,))
+    assert [cell.is_valid(name) for name in ("a", "flask", "triton", "b")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
 def test_a_ratio_is_taken_within_each_round():
     # the machine is twice as fast in the second round, and so are both systems
     cell = _cell(trihook=_loads(200, 400, 300), a=_loads(100, 200, 200))

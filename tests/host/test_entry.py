@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask, g, request
 from trihook.errors import ConfigError, PluginError
+from trihook.host import greenlets
 from trihook.host.entry import Entry
 
 NOBODY = {"triton_url": "127.0.0.1:9"}
@@ -32,6 +34,15 @@ def test_an_error_is_a_response_with_the_callers_id(entry):
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
     assert (answer.json["code"], answer.json["request_id"]) == ("triton_unavailable", "mine")
+
+
+def test_on_greenlets_there_are_as_many_threads_for_hooks_as_the_settings_say(monkeypatch):
+    patched = SimpleNamespace(is_module_patched=lambda name: name == "socket")
+    monkeypatch.setitem(sys.modules, "gevent.monkey", patched)
+    given = []
+    monkeypatch.setattr(greenlets, "GeventRuntime", given.append)
+    Entry({**NOBODY, "hook_threads": 3})
+    assert given == [3]
 
 
 def test_the_servers_id_is_preferred_to_the_callers(entry):

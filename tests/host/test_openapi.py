@@ -18,7 +18,12 @@ def _service(*names):
 def test_every_loaded_model_has_a_path():
     service = _service("a", "b")
     service.catalog.ensure()
-    assert list(describe_api(service)["paths"]) == ["/score", "/score/a", "/score/b"]
+    paths = describe_api(service)["paths"]
+    versions = [f"/score/{name}/versions/{{version}}" for name in "ab"]
+    assert set(paths) == {"/score", "/score/a", "/score/b", *versions}
+    [version] = paths[versions[0]]["post"]["parameters"]
+    assert (version["in"], version["required"], version["schema"]["enum"]) == ("path", True, ["1"])
+    assert [each["name"] for each in paths["/score"]["post"]["parameters"]] == ["model", "version"]
 
 
 def test_every_status_of_an_error_is_described():
@@ -36,7 +41,7 @@ def test_operations_have_names_of_their_own():
     service = _service("a", "b")
     service.catalog.ensure()
     operations = [path["post"]["operationId"] for path in describe_api(service)["paths"].values()]
-    assert len(set(operations)) == 3
+    assert len(set(operations)) == len(operations) == 5
 
 
 def test_it_is_json_of_openapi_3():

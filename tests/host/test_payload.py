@@ -225,6 +225,14 @@ def test_heads_without_end_are_too_large(head):
         _parse(body[:100], FORM, 1000)
 
 
+def test_the_heads_of_all_parts_count_together():
+    # the parts that may come with 36 files have 25,600 bytes of heads
+    long = [_part("a", b"x", filename="b" * 9000) for _ in range(3)]
+    assert len(_parse(_form(*long[:2]), FORM, 36).items) == 2
+    with pytest.raises(PayloadTooLargeError, match="heads of the multipart form's parts"):
+        _parse(_form(*long), FORM, 36)
+
+
 def test_long_names_of_many_files_are_taken():
     files = [_part("a", b"x", f"{'é' * 60}.bin")] * 1000
     assert len(_parse(_form(*files), FORM, 1000).items) == 1000

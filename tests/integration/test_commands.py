@@ -227,6 +227,7 @@ def test_explain_shows_each_item_and_which_failed(triton, files):
     assert shown.returncode == 1
     good, bad = json.loads(shown.stdout)["items"]
     assert (good["preprocessed_by"], good["error"]) == ("core", None)
+    assert good["inputs"] == {"x": {"dtype": "float32", "shape": [3]}}
     assert good["reply"] == {"outputs": {"y": [8.0, 14.0]}}
     assert bad["reply"] is None
     assert "does not take what came" in bad["error"]
@@ -253,6 +254,14 @@ def test_score_prints_a_line_of_json_for_each_file(host, files):
     reply = json.loads(line)
     assert reply["model"] == "bidaf_onnx/1"
     assert reply["reply"]["answer"] == "Ada"
+
+
+def test_score_fails_where_an_item_of_a_file_did(host, files):
+    url = f"127.0.0.1:{host.port}/score/vector"
+    shown = trihook("score", files["vectors"], "--url", url, "--json")
+    assert shown.returncode == 1
+    good, bad = json.loads(shown.stdout)["reply"]["predictions"]
+    assert (good["outputs"], "error" in bad) == ({"y": [8.0, 14.0]}, True)
 
 
 def test_score_says_that_no_host_listens(files):
@@ -306,7 +315,7 @@ def test_an_unknown_setting_is_an_error_that_names_the_nearest(tmp_path):
 
 def test_the_host_says_that_its_port_is_taken(host):
     shown = trihook("serve", "--port", host.port)
-    assert shown.returncode == 1
+    assert shown.returncode == 2
     assert shown.stderr.splitlines()[-1] == (
         f"Error: port {host.port} of 127.0.0.1 is taken: choose another with --port"
     )

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -195,6 +196,15 @@ def test_the_health_port_answers_while_the_script_computes(tmp_path):
             assert server.ask("POST", "/", b"1", port=port).status == 501
             assert server.ask("GET", "/score", port=port).status == 404
             assert not scored.done()
+        assert scored.result().status == 200
+
+
+def test_what_runs_may_end_within_a_graceful_timeout_of_less_than_a_second(tmp_path):
+    start = script(STEADY, TRIHOOK_GRACEFUL_TIMEOUT="0.9")
+    with running(OURS, start, tmp_path / "a", sys.executable) as server:
+        with computing(server, tmp_path / "gate") as scored:
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
         assert scored.result().status == 200
 
 

@@ -95,7 +95,7 @@ def _as_object(file: InputFile, outcome: Outcome) -> dict[str, Any]:
         "items": [
             {
                 "preprocessed_by": one.preprocessed_by,
-                "inputs": _tensors(one.inputs.tensors if one.inputs else {}),
+                "inputs": _tensors(_inputs(one)),
                 "outputs": _tensors(one.outputs),
                 "postprocessed_by": one.postprocessed_by,
                 "reply": one.reply.value if one.reply else None,
@@ -122,11 +122,7 @@ def _item_lines(one: Scored) -> Iterator[str]:
     from trihook.replies import holds_json  # noqa: PLC0415
 
     if one.inputs is not None:
-        tensors = {
-            name: array[0] if one.inputs.squeeze else array
-            for name, array in one.inputs.tensors.items()
-        }
-        yield f"preprocess    {one.preprocessed_by}: {_listed(tensors)}"
+        yield f"preprocess    {one.preprocessed_by}: {_listed(_inputs(one))}"
     if one.outputs:
         yield f"infer         {_listed(one.outputs)}"
     if one.error is not None:
@@ -136,6 +132,16 @@ def _item_lines(one: Scored) -> Iterator[str]:
     elif one.reply is not None:
         said = one.body.decode() if holds_json(one.reply) else f"{len(one.body)} bytes"
         yield f"postprocess   {one.postprocessed_by}: {said}"
+
+
+def _inputs(one: Scored) -> dict[str, Any]:
+    """Return an item's input tensors as its plugin made them, not as a batch."""
+    if one.inputs is None:
+        return {}
+    return {
+        name: array[0] if one.inputs.squeeze else array
+        for name, array in one.inputs.tensors.items()
+    }
 
 
 def _tensors(tensors: Any) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -106,6 +107,17 @@ def read_settings(config: Path | None, **options: Any) -> Settings:
     }
     with usage_errors():
         return load_settings(given, os.environ, config)
+
+
+def require_temporary_folder() -> None:
+    """Raise ``click.UsageError`` where no file can be written that is only for a while."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as exc:
+        raise click.UsageError(
+            "no folder for temporary files can be written to: mount one at /tmp, or name one in "
+            "TMPDIR"
+        ) from exc
 
 
 def read_home(home: Path | None) -> Home:

@@ -31,6 +31,15 @@ class _Result:
     reply: Any = None
     error: dict[str, Any] | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file, and each item in it, was scored."""
+        items = self.reply.get("predictions") if isinstance(self.reply, dict) else None
+        failed = isinstance(items, list) and any(
+            isinstance(item, dict) and "error" in item for item in items
+        )
+        return self.error is None and not failed
+
 
 def _check_key(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     try:
@@ -78,7 +87,7 @@ def score(
     """Send each FILE (a picture, a text or JSON) to a scoring URI, and print the replies.
 
     The result is a table, or with --json a line of JSON for each file. The status is 1 if
-    a file could not be scored.
+    a file, or an item in one, could not be scored.
     """
     try:
         client = ScoringClient(_with_model(url, model), key, timeout=timeout, headers=headers)
@@ -96,7 +105,7 @@ def score(
             results.append(result)
     if not as_json:
         click.echo(_as_table(results))
-    if any(result.error for result in results):
+    if not all(result.is_whole for result in results):
         sys.exit(1)
 
 

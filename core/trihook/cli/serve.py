@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trihook.cli.options import log_to_stderr, read_settings, settings_options
+from trihook.cli.options import (
+    log_to_stderr,
+    read_settings,
+    require_temporary_folder,
+    settings_options,
+)
 from trihook.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,6 +80,7 @@ def serve(
     server; its spellings of the options, with underscores, are taken as well.
     """
     settings = read_settings(config, **options)
+    require_temporary_folder()
     if entry_script is None and config_file is None:
         for_scripts = {
             "--model-dir": model_dir,

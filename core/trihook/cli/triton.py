@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trihook.cli.options import require_temporary_folder
 from trihook.errors import LocalTritonError, RepositoryError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def triton(model_repository: Path, verbose: bool, **options: Any) -> None:
 
     if options["load_models"] and options["model_control_mode"] != "explicit":
         raise click.UsageError("--load-model needs --model-control-mode explicit")
+    require_temporary_folder()
     server = LocalTriton(model_repository, verbose=verbose, **options)
     try:
         with _interrupted_by(signal.SIGTERM, signal.SIGHUP):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -27,17 +28,33 @@ _STATUSES = {
 
 
 def describe_api(service: Service) -> dict[str, Any]:
-    """Return an OpenAPI 3.1 document with a path for each loaded model."""
+    """Return an OpenAPI 3.1 document with paths for each loaded model and its versions."""
     models = service.catalog.models
-    paths: dict[str, Any] = {"/score": {"post": _operation("the chosen model", "score")}}
-    for name in models:
-        paths[f"/score/{name}"] = {"post": _operation(f"model {name}", f"score_{name}")}
+    named = [_parameter(name, "query") for name in ("model", "version")]
+    paths = {"/score": _path("the chosen model", "score", *named)}
+    for name, model in models.items():
+        paths[f"/score/{name}"] = _path(f"model {name}", f"score_{name}")
+        paths[f"/score/{name}/versions/{{version}}"] = _path(
+            f"a version of model {name}",
+            f"score_version_{name}",
+            _parameter("version", "path", model.versions),
+        )
     return {
         "openapi": "3.1.0",
         "info": {"title": "trihook", "version": version("trihook")},
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
     }
+
+
+def _parameter(name: str, place: str, values: Sequence[str] = ()) -> dict[str, Any]:
+    schema = {"type": "string", **({"enum": [*values]} if values else {})}
+    return {"name": name, "in": place, "required": place == "path", "schema": schema}
+
+
+def _path(what: str, operation_id: str, *parameters: dict[str, Any]) -> dict[str, Any]:
+    operation = _operation(what, operation_id)
+    return {"post": {**operation, "parameters": [*parameters]} if parameters else operation}
 
 
 def _operation(what: str, operation_id: str) -> dict[str, Any]:
