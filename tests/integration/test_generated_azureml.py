@@ -216,7 +216,7 @@ def test_an_edited_file_is_kept_unless_forced(generated, tmp_path):
     arguments = ("--entry-script", generated / "score.py", "--output", tmp_path)
     arguments = (*arguments, "--plugin", "nltk")
     ended = generate(*arguments)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stderr == (
         f"Error: {tmp_path} holds other versions of Dockerfile: choose another folder with "
         "--output, or overwrite them with --force\n"
