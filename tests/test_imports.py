@@ -16,19 +16,21 @@ LAYERS = {
     "errors": set(),
     "deadline": set(),
     "types": set(),
+    "fields": set(),
+    "setting_types": set(),
     "marks": {"types"},
     "hookspecs": {"types", "marks"},
     "trihook": {"errors", "types", "hookspecs"},
     "triton": {"errors", "types", "deadline"},
     "calls": {"errors"},
     "chains": {"types", "marks", "calls"},
-    "hooks": {"errors", "types", "calls", "chains"},
+    "hooks": {"errors", "types", "fields", "calls", "chains"},
     "replies": {"errors", "types"},
     "runtime": {"deadline"},
     "hook_checks": {"errors", "hookspecs", "hooks"},
     "plugins": {"errors", "hookspecs", "hooks", "hook_checks"},
     "defaults": {"errors", "types", "hookspecs", "replies", "triton"},
-    "config": {"errors", "types"},
+    "config": {"errors", "types", "setting_types"},
     "local": {"errors"},
 }
 LAYERS["outcome"] = {"errors", "types", "triton"}
@@ -42,7 +44,7 @@ LAYERS["host"] = LAYERS["service"] | {"service"}
 LAYERS["fake_triton"] = {"errors", "types", "deadline", "triton"}
 LAYERS["testing"] = LAYERS["service"] | {"service", "fake_triton"}
 LAYERS["generate"] = LAYERS["service"]
-LAYERS["client"] = {"errors", "types"}
+LAYERS["client"] = {"errors", "types", "fields"}
 LAYERS["deploy"] = {"errors", "config", "local", "generate"}
 LAYERS["cli"] = set(LAYERS) - {"testing", "fake_triton"}
 LAYERS["__main__"] = {"cli"}

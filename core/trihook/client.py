@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from trihook.errors import HostError, HostUnreachableError
+from trihook.fields import is_field_name, is_field_value
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 _JSON = "application/json"
-_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _REFUSED = (429, 503)
 _MAY_HAVE_RUN = "triton_lost"  # a 503 of the host after which nothing is sent again
 _AZURE = 424  # what a managed endpoint makes of every status of the container's but 200
@@ -165,7 +164,7 @@ def authorization(key: str | None) -> dict[str, str]:
 
 def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
-        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+        if not (is_field_name(name) and is_field_value(value)):
             raise ValueError(f"{name!r} is no header, or has a value that none can carry")
     return headers
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,13 +12,12 @@ import pluggy
 from trihook.calls import HookCall
 from trihook.chains import Chain, Implementation, build_chain, find_implementations
 from trihook.errors import ConfigError, HookError, HookResultError, ScoringError
+from trihook.fields import is_field_name, is_field_value
 from trihook.types import Inference, Item, Model, ModelRef, Outputs, Reply, ScoringRequest
 
 HOOKS = ("select_model", "preprocess", "postprocess", "example")
 
 _MAX_CHAINS = 4096  # models that are read again are new ones
-_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
 
 
@@ -170,7 +168,7 @@ def _find_fault(reply: Reply) -> str:
         return f"its status is {_show(reply.status)}, expected a whole number from 200 to 599"
     media_type: Any = reply.media_type
     headers: Any = reply.headers
-    if not _is_value(media_type) or not media_type:
+    if not is_field_value(media_type) or not media_type:
         return f"its media type is {_show(media_type)}"
     if not isinstance(headers, Mapping):
         return f"its headers are {type(headers).__name__}, expected a mapping"
@@ -178,15 +176,11 @@ def _find_fault(reply: Reply) -> str:
 
 
 def _find_fault_in_header(name: Any, value: Any) -> str:
-    if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+    if not is_field_name(name):
         return f"a header's name is {_show(name)}"
     if name.lower() in _FRAMING:
         return f"header {name!r} is for the host to give"
-    return "" if _is_value(value) else f"header {name!r} is {_show(value)}"
-
-
-def _is_value(value: object) -> bool:
-    return isinstance(value, str) and _FIELD_VALUE.fullmatch(value) is not None
+    return "" if is_field_value(value) else f"header {name!r} is {_show(value)}"
 
 
 def _show(value: object) -> str:

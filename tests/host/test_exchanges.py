@@ -16,14 +16,6 @@ from trihook.host.exchanges import Body, Exchanges
 PATIENCE = 60
 
 
-@pytest.fixture
-def pair():
-    client, server = socket.socketpair()
-    yield client, server
-    client.close()
-    server.close()
-
-
 def _post(path=b"/score/vector", body=b"[1]", *fields):
     head = [b"POST " + path + b" HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body), *fields]
     return b"\r\n".join(head) + b"\r\n\r\n" + body

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
-from gevent import socket
 from gunicorn.config import Config
 from trihook.host.answers import Answer
 from trihook.host.exchanges import Exchanges
@@ -14,14 +13,6 @@ from trihook.host.worker import Worker
 PATIENCE = 0.3
 LISTENER = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 80))
 LARGE = bytes(4_000_000)
-
-
-@pytest.fixture
-def pair():
-    client, server = socket.socketpair()
-    yield client, server
-    client.close()
-    server.close()
 
 
 def _read_slowly(sock, size, pause):

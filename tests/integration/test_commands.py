@@ -278,7 +278,7 @@ def test_score_says_that_no_host_listens(files):
         (["serve", "-p", "pillow"], "'pillow' is not no:NAME"),
         (["score"], "Missing argument 'FILE...'"),
         (["score", __file__, "--header", "X-Arm"], "'X-Arm' is not NAME:VALUE"),
-        (["score", __file__, "-H", "X Arm: b"], "'X Arm' is no header"),
+        (["score", __file__, "-H", "X Arm: b"], "'X Arm: b' is no header that can be sent"),
         (["score", "no-such-file"], "does not exist"),
         (["score", __file__, "--url", "ftp://x"], "is no http or https address"),
         (["serve", "--model-dir", "."], "--model-dir needs --entry-script"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from trihook.errors import ConfigError
+from trihook.fields import is_field_name, is_field_value
 
 if TYPE_CHECKING:
     from trihook.config import Settings
@@ -61,6 +62,8 @@ def _read_headers(
         name, colon, text = value.partition(":")
         if not colon or not name.strip():
             raise click.BadParameter(f"{value!r} is not NAME:VALUE", ctx, param)
+        if not (is_field_name(name.strip()) and is_field_value(text.strip())):
+            raise click.BadParameter(f"{value!r} is no header that can be sent", ctx, param)
         headers[name.strip()] = text.strip()
     return headers
 

@@ -92,8 +92,7 @@ def score(
     try:
         client = ScoringClient(_with_model(url, model), key, timeout=timeout, headers=headers)
     except ValueError as exc:
-        hint = "--header" if "header" in str(exc) else "--url"
-        raise click.BadParameter(str(exc), param_hint=hint) from exc
+        raise click.BadParameter(str(exc), param_hint="--url") from exc
     results = []
     progress: Any = nullcontext(files)
     if len(files) >= _MANY and sys.stderr.isatty():

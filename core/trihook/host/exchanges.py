@@ -19,7 +19,7 @@ from gunicorn.util import http_date
 
 from trihook.host.answers import Answer, to_http
 from trihook.host.heads import Head, parse_head
-from trihook.host.sockets import send_all
+from trihook.host.sockets import receive, send_all
 from trihook.host.turns import Turns
 
 _BLOCK_SIZE = 65536
@@ -53,15 +53,11 @@ class Body:
         return data
 
     def _receive(self, size: int) -> bytes:
-        self._sock.settimeout(self._patience)
         try:
-            data: bytes = self._sock.recv(size)
+            return receive(self._sock, size, self._patience)
         except TimeoutError:
             self.is_late = True
             raise
-        finally:
-            self._sock.settimeout(None)
-        return data
 
 
 class Exchanges:

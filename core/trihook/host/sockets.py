@@ -33,6 +33,16 @@ def _send_rest(sock: Any, rest: memoryview, patience: float) -> None:
         sock.settimeout(None)
 
 
+def receive(sock: Any, size: int, patience: float | None) -> bytes:
+    """Return at most ``size`` bytes; raises ``TimeoutError`` where none come for so long."""
+    sock.settimeout(patience)
+    try:
+        data: bytes = sock.recv(size)
+    finally:
+        sock.settimeout(None)
+    return data
+
+
 def end_reading(sock: Any) -> None:
     """Let whoever reads from a socket find its end, after what has come.
 
@@ -105,28 +115,18 @@ class PatientSocket:
         self._is_over = False
         self.is_serving = False
 
-    def recv(self, size: int, *flags: int) -> bytes:
+    def recv(self, size: int) -> bytes:
         """Return at most ``size`` bytes."""
         if self._early:
             data, self._early = self._early[:size], self._early[size:]
-        elif self._is_over:
-            data = b""
-        elif self.is_serving:
-            data = self._receive_soon(size, *flags)
-        else:
-            data = self._sock.recv(size, *flags)
-        return data
-
-    def _receive_soon(self, size: int, *flags: int) -> bytes:
-        self._sock.settimeout(self._patience)
+            return data
+        if self._is_over:
+            return b""
         try:
-            data: bytes = self._sock.recv(size, *flags)
+            return receive(self._sock, size, self._patience if self.is_serving else None)
         except TimeoutError:
             self._is_over = True
             raise
-        finally:
-            self._sock.settimeout(None)
-        return data
 
     def sendall(self, data: bytes) -> None:
         """Send all of ``data``, if the client reads it; see :func:`send_all`."""

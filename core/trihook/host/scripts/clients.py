@@ -16,7 +16,10 @@ _MOST = 512  # select, which Gunicorn waits with, knows no more than 1,024 files
 
 
 class PatientClient:
-    """A client's socket: one that takes too long for the next piece has ended there."""
+    """A client's socket: one that takes too long for the next piece has ended there.
+
+    The limit is the socket's own, so that Gunicorn can set a shorter one where it closes.
+    """
 
     def __init__(self, sock: socket.socket, patience: float = _PIECE) -> None:
         sock.settimeout(patience)
