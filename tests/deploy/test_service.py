@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from trihook import DeploymentError
 from trihook.cli.services import services
-from trihook.deploy import LocalService, Registry, starting, used_models
+from trihook.deploy import LocalService, Registry, starting, used_models, waiting
 from trihook.deploy import service as module
 from trihook.deploy.generation import write_generation
 from trihook.deploy.home import Home
@@ -133,7 +133,6 @@ def test_a_service_that_was_deployed_in_the_last_moment_is_not_replaced(
         require_new(service, overwrite=overwrite)
         if len(looks) == 1:
             shutil.rmtree(service.folder, ignore_errors=True)
-            (home.folder / "taken").mkdir()  # so that its number is not given again
             running("vector")
         looks.append(service.name)
 
@@ -145,6 +144,14 @@ def test_a_service_that_was_deployed_in_the_last_moment_is_not_replaced(
     with pytest.raises(DeploymentError, match="service 'vector' is being deployed already"):
         LocalService.deploy("vector", [model], port=0, home=home.folder)
     assert LocalService.find("vector", home=home.folder).status.generation == 1
+
+
+def test_a_service_whose_lock_nobody_gives_back_is_not_waited_for_for_ever(running, monkeypatch):
+    service = running("vector")
+    monkeypatch.setattr(waiting, "_STOP_SECONDS", 0.2)
+    with pytest.raises(DeploymentError, match=r"'vector' does not end: its lock is held: .*/lock$"):
+        service.delete()
+    assert service.folder.is_dir()
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ from trihook.deploy.storage import move_into_place, staged, write_file
 from trihook.errors import DeploymentError
 
 if TYPE_CHECKING:
+    import socket
+
     from trihook.deploy.service import LocalService
 
 _RECORD = "service.json"
@@ -57,37 +61,52 @@ def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite
         (folder / "environments").mkdir()
         (folder / "logs").mkdir()
         write_generation(folder / "generations" / "1", wanted)
-        found = _inode(service.folder)
-        require_new(service, overwrite=overwrite)
-        if found and _listens_at(service, port):
-            _delete(service, found)
-        with listen(port) as listener:
-            if found:
+        with _opened(service.folder) as found:
+            require_new(service, overwrite=overwrite)
+            if _listens_at(service, port):
                 _delete(service, found)
-            record = _Record(listener.getsockname()[1])
-            write_file(folder / _RECORD, json.dumps(asdict(record)).encode())
-            held = lock(folder)
-            try:
-                service.home.services.mkdir(exist_ok=True)
-                if not move_into_place(folder, service.folder):
-                    raise DeploymentError(f"service {service.name!r} is being deployed already")
-                spawn_supervisor(service.folder, listener, held)
-            finally:
-                os.close(held)
+            with listen(port) as listener:
+                _delete(service, found)
+                record = _Record(listener.getsockname()[1])
+                write_file(folder / _RECORD, json.dumps(asdict(record)).encode())
+                _launch(service, folder, listener)
 
 
-def _inode(folder: Path) -> int:
-    """Return what tells a folder from another one in its place, 0 if there is none."""
+def _launch(service: LocalService, folder: Path, listener: socket.socket) -> None:
+    held = lock(folder)
     try:
-        return folder.stat().st_ino
+        service.home.services.mkdir(exist_ok=True)
+        if not move_into_place(folder, service.folder):
+            raise DeploymentError(f"service {service.name!r} is being deployed already")
+        spawn_supervisor(service.folder, listener, held)
+    finally:
+        os.close(held)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """Yield a handle of a folder, ``None`` if there is none.
+
+    While it is open, no other folder is given the number that tells it from those in its place.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
-        return 0
+        yield None
+        return
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
-def _delete(service: LocalService, found: int) -> None:
-    """Delete a service, unless another one has been deployed in its place."""
-    if _inode(service.folder) == found:
-        service.delete()
+def _delete(service: LocalService, found: int | None) -> None:
+    """Delete the service that was found, unless another one has been deployed in its place."""
+    if found is None:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(found), service.folder.stat()):
+            service.delete()
 
 
 def _listens_at(service: LocalService, port: int) -> bool:

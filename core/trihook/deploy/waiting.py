@@ -53,16 +53,24 @@ def wait_for_generation(folder: Path, generation: int, say: Callable[[str], obje
 
 
 def stop_supervisor(folder: Path) -> None:
-    """End a supervisor, which ends the rest; where that hangs, the kernel ends it."""
-    deadline = time.monotonic() + _STOP_SECONDS
-    asked = False
-    while is_supervised(folder):
-        supervisor = read_status(folder).supervisor
-        if supervisor and (not asked or time.monotonic() > deadline):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(supervisor, signal.SIGKILL if asked else signal.SIGTERM)
-            asked, deadline = True, time.monotonic() + _STOP_SECONDS
-        time.sleep(_POLL_SECONDS)
+    """End a supervisor, which ends the rest; where that hangs, the kernel ends it.
+
+    Raises :class:`trihook.DeploymentError` where the service's lock is held all the same: by a
+    deployment that was halted before there was a supervisor, say.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + _STOP_SECONDS
+        asked = False
+        while time.monotonic() < deadline:
+            if not is_supervised(folder):
+                return
+            supervisor = read_status(folder).supervisor
+            if supervisor and not asked:
+                asked = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(supervisor, number)
+            time.sleep(_POLL_SECONDS)
+    raise DeploymentError(f"service {folder.name!r} does not end: its lock is held: {folder}/lock")
 
 
 def answers(url: str) -> bool:
