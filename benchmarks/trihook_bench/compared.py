@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, TypeAlias
 
+from trihook_bench.load import Load
 from trihook_bench.results import OURS, SERIAL, Cell, read_cells
 from trihook_bench.tables import number, picture, spread, table
 from trihook_bench.targets import judge
@@ -31,18 +32,32 @@ def _warn(cells: list[Cell], record: Record) -> Iterator[str]:
     for cell in cells:
         for name, runs in cell.rounds.items():
             bad = [load for load in runs if not load.is_valid]
-            if bad:
+            where = f"{cell.name}, {record['systems'][name]['title']}"
+            if not cell.is_valid(name):
+                yield f"> **INVALID: {where}**: {_faults(bad)}"
+            elif bad:
+                hung = ", ".join(str(load.hung) for load in bad)
                 yield (
-                    f"> **INVALID: {cell.name}, {record['systems'][name]['title']}**: "
-                    f"{sum(r.wrong for r in bad)} wrong, {sum(r.refused for r in bad)} refused, "
-                    f"{sum(r.socket_errors for r in bad)} socket errors of "
-                    f"{sum(r.requests for r in bad)}. First: `{bad[0].example[:120]}`"
+                    f"> {where}: in {len(bad)} of {len(runs)} rounds some of the connections "
+                    f"({hung}) got no reply at all; as a ceiling it counts all the same."
                 )
     for work, absent in record["absent"].items():
         for name in absent:
             yield f"> **{record['systems'][name]['title']} did not start** for {work}."
     if record["not_installed"]:
         yield f"> Not installed, and so not measured: {', '.join(record['not_installed'])}."
+
+
+def _faults(bad: Sequence[Load]) -> str:
+    counts = {
+        "wrong": sum(load.wrong for load in bad),
+        "refused": sum(load.refused for load in bad),
+        "socket errors": sum(load.socket_errors for load in bad),
+        "connections without any reply": sum(load.hung for load in bad),
+    }
+    said = ", ".join(f"{count} {fault}" for fault, count in counts.items())
+    example = next((f". First: `{load.example[:120]}`" for load in bad if load.example), "")
+    return f"{said}, of {sum(load.requests for load in bad)} replies{example}"
 
 
 def _targets(cells: list[Cell]) -> str:

@@ -17,7 +17,7 @@ work stand side by side in front of one Triton, and wrk puts the same requests t
 at a time: every round has each of them once, in an order that rotates. A figure is the median of
 the rounds, with the least and the greatest in parentheses; a ratio is computed within each round,
 and then its median taken. Every reply is checked against its own request; a single wrong
-answer or error makes a cell **INVALID**."""
+answer or error, or a connection that never gets any, makes a cell **INVALID**."""
 
 
 def write_report(folder: Path, file: Path) -> str:

@@ -39,6 +39,8 @@ def _growth(record: Record) -> str:
         parts.append(f"### {title}\n\n{picture(name)}{_grown(name, loads)}")
         if name in ("models", "processes", "plugins", "quick", "asked"):
             parts.append(_judge_unused(loads))
+        elif name == "items":
+            parts.append(_judge_items(loads))
         elif name == "direct":
             cost = _cost(loads) if _are_valid(loads) else "It was not measured"
             parts.append(f"{cost}, and none of it is trihook's.")
@@ -64,6 +66,23 @@ def _judge_unused(loads: Mapping[str, list[Load]]) -> str:
         return "What a request costs was not measured: there were wrong answers, or none."
     verdict = "met" if _costs(loads).median <= UNUSED_COST else "**missed**"
     return f"{_cost(loads)}; the target is at most {UNUSED_COST:.0%}: {verdict}."
+
+
+def _judge_items(loads: Mapping[str, list[Load]]) -> str:
+    """Compare what an item costs in the largest requests with the next largest, by round."""
+    if not _are_valid(loads):
+        return "What a vector costs was not measured: there were wrong answers, or none."
+    before, most = list(loads)[-2:]
+    growth = int(before) / int(most)
+    rise = Spread.of(
+        a.rate / b.rate * growth - 1 for a, b in zip(loads[before], loads[most], strict=True)
+    )
+    verdict = "met" if rise.median <= 0 else "**missed**"
+    return (
+        f"In requests of {most} a vector costs {rise.median:+.1%} ({rise.least:+.1%}…"
+        f"{rise.greatest:+.1%}) to what it does in those of {before}; the target is that its cost "
+        f"does not rise: {verdict}."
+    )
 
 
 def _are_valid(loads: Mapping[str, list[Load]]) -> bool:

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, replace
 
 import pytest
-from trihook_bench import liveness
+from trihook_bench import compared, liveness
 from trihook_bench.load import Load
 from trihook_bench.results import FASTEST, SERIAL, Cell, Spread, read_cells
 from trihook_bench.sections import SECTIONS
@@ -116,6 +116,32 @@ def test_there_is_no_verdict_on_wrong_answers(name, bad):
         said = _growth(name, *loads)
         assert "**INVALID**" in said
         assert "met" not in said.replace("measured", "")
+
+
+def test_the_cost_of_an_item_is_not_to_rise():
+    said = _growth("items", *_loads(100, 55))
+    assert (
+        "In requests of 2 a vector costs -9.1% (-9.1%…-9.1%) to what it does in those of 1" in said
+    )
+    assert said.endswith("does not rise: met.")
+    assert _growth("items", *_loads(100, 45)).endswith("does not rise: **missed**.")
+
+
+def test_what_is_not_valid_is_named_and_ceilings_are_excused():
+    hung = replace(GOOD, hung=2)
+    cell = _cell(
+        a=(GOOD, replace(WRONG, example="<p>")), b=(hung,), flask=(GOOD, hung), triton=(GOOD,)
+    )
+    systems = {name: {"title": name.title()} for name in cell.rounds}
+    record = {"systems": systems, "absent": {}, "not_installed": []}
+    assert "\n".join(compared._warn([cell], record)) == (
+        "> **INVALID: vector@8, A**: 1 wrong, 0 refused, 0 socket errors, "
+        "0 connections without any reply, of 100 replies. First: `<p>`\n"
+        "> **INVALID: vector@8, B**: 0 wrong, 0 refused, 0 socket errors, "
+        "2 connections without any reply, of 100 replies\n"
+        "> vector@8, Flask: in 1 of 2 rounds some of the connections (2) got no reply at all; "
+        "as a ceiling it counts all the same."
+    )
 
 
 def test_batches_are_not_judged_by_wrong_answers():
