@@ -2,7 +2,7 @@
 # make serve   the same servers, kept running
 # make test    all tests, on a real Triton
 # make lint    style and types
-# make bench   trihook beside other hosts, some 40 minutes; make bench-quick takes a few,
+# make bench   trihook beside other hosts, 45 to 60 minutes; make bench-quick takes a few,
 #              make bench-micro a minute, for what the framework costs by itself
 
 # the wheel of the embedded Triton needs numpy 1, which has no wheels beyond Python 3.12
