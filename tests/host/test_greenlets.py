@@ -193,6 +193,41 @@ def test_a_thread_that_cannot_be_started_is_started_later(runtime, monkeypatch):
     assert runtime.run_hooks(len, ["a"], Deadline.after(5)) == [1]
 
 
+def test_where_no_further_thread_can_be_started_the_first_does_all(monkeypatch):
+    runtime = GeventRuntime(4, cores=4)
+    assert runtime.run_hooks(len, ["a"], Deadline.after(5)) == [1]
+    refused = []
+
+    def refuse(*_):
+        refused.append(1)
+        assert len(refused) < 100, "it is tried without end"
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(hook_threads, "_start_thread", refuse)
+    assert runtime.run_hooks(len, ["a", "b", "c"], Deadline.after(5)) == [1, 1, 1]
+    assert refused
+    runtime.close()
+
+
+def test_what_no_thread_could_take_in_time_is_not_kept(unjudged):
+    class Request:
+        def score(self, item):
+            return item
+
+    runtime, end = GeventRuntime(1, cores=1), threading.Event()
+    stuck = gevent.spawn(runtime.run_hooks, lambda _: end.wait(20), [1], Deadline())
+    gevent.sleep(0.01)
+    request = Request()
+    kept = weakref.ref(request)
+    with pytest.raises(TimeoutError):
+        runtime.run_hooks(request.score, [1, 2], Deadline.after(0.05))
+    del request
+    _wait_until(lambda: gc.collect() is not None and kept() is None)
+    end.set()
+    assert stuck.get(timeout=20) == [True]
+    runtime.close()
+
+
 def test_an_idle_thread_keeps_nothing_of_the_last_request(runtime):
     class Request:
         def score(self, item):

@@ -60,7 +60,7 @@ class HookThreads:
         self._begin()
         try:
             self._calls.put(job)
-            while self._count < min(self._cores, self._jobs + len(work) - 1):
+            for _ in range(self._count, min(self._cores, self._jobs + len(work) - 1)):
                 self._add_thread()
             job.waiter.get()
         finally:

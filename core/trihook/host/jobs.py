@@ -28,8 +28,7 @@ class Job:
         self.error: BaseException | None = None
         self.waiter = Waiter()
         self.has_ended = False
-        self._function = function
-        self._pending = deque(enumerate(work))
+        self._pending = deque([(place, function, piece) for place, piece in enumerate(work)])
         self._done: list[int] = []
 
     def work(self, calls: Any) -> bool:
@@ -41,14 +40,14 @@ class Job:
         is_called = False
         while self._pending:
             try:
-                place, piece = self._pending.popleft()
+                place, function, piece = self._pending.popleft()
             except IndexError:  # another thread was first
                 break
             if self._pending and not is_called:
                 calls.put(self)
                 is_called = True
             try:
-                self.results[place] = self._function(piece)
+                self.results[place] = function(piece)
             except BaseException as exc:  # noqa: BLE001 - it is raised again where it is waited for
                 self.error = exc
             self._done.append(place)
@@ -59,7 +58,7 @@ class Job:
         return False
 
     def end(self) -> None:
-        """Begin no further piece; nobody waits any more."""
+        """Begin no further piece, and keep none: nobody waits any more."""
         self.has_ended = True
         self._pending.clear()
 
