@@ -154,7 +154,7 @@ def test_the_workers_together_keep_all_instances_busy(instances, workers, concur
 def test_where_nothing_goes_together_inferences_wait_in_triton():
     model = replace(MODEL, max_batch_size=0, instances=1)
     limits = _limits(model, triton_connections=7, workers=2)
-    assert (limits.concurrency, limits.ahead) == (7, 0)
+    assert (limits.concurrency, limits.ahead) == (6, 0)
 
 
 @pytest.mark.parametrize("allowed", [0, 8])

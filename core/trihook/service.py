@@ -103,11 +103,13 @@ def choose_limits(model: Model, settings: Settings) -> Limits:
 
     The workers together keep all of the model's instances busy, and one inference each ready for
     the next instance where these take long or it is full: what would wait in Triton waits here,
-    where it can go together. Where nothing goes together, or hardly anything, it waits in Triton.
+    where it can go together. Where nothing goes together, or hardly anything, it waits in Triton;
+    but of the connections there one model leaves a quarter to the others.
     """
     own = settings.models.get(model.name) or ModelSettings()
     rows = min(own.max_batch or model.max_batch_size, model.max_batch_size)
-    share = -(-model.instances // settings.workers) if rows else settings.triton_connections
+    most = -(-settings.triton_connections * 3 // 4)
+    share = -(-model.instances // settings.workers) if rows else most
     ahead = 1 if rows and own.concurrency is None else 0
     return Limits(rows, own.concurrency or share, own.max_delay, ahead)
 

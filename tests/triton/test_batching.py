@@ -442,6 +442,28 @@ def test_a_full_queue_takes_no_more_until_it_has_emptied():
     assert batcher.submit([_item([9], model)], model)[0]["y"].tolist() == [18]
 
 
+def test_a_large_request_leaves_a_place_in_the_queue():
+    model, fake = _model(0), Fake(seconds=0.002)
+    batcher = _batcher(fake, concurrency=1, max_queue=8)
+    large = gevent.spawn(batcher.submit, [_item([n], model) for n in range(30)], model)
+    gevent.sleep(0.005)
+    assert not batcher.is_full(model.name)
+    assert batcher.submit([_item([99], model)], model)[0]["y"].tolist() == [198]
+    assert not large.ready()
+    assert [result["y"].tolist() for result in large.get()] == [[2 * n] for n in range(30)]
+
+
+def test_items_of_many_shapes_do_not_hold_up_others():
+    model, fake = _model(0), Fake(seconds=0.002)
+    batcher = _batcher(fake, concurrency=1)
+    items = [_item([7] * n, model) for n in range(1, 31)]
+    large = gevent.spawn(batcher.submit, items, model)
+    gevent.sleep(0.005)
+    batcher.submit([_item([99] * 40, model)], model)
+    assert len(fake.calls) < 20
+    large.get()
+
+
 def test_a_model_that_has_changed_has_a_lane_of_its_own():
     old, new = _model(), _model(version="2")
     fake = Fake()

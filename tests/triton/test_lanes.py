@@ -179,6 +179,47 @@ def test_a_large_submission_lets_a_small_one_through_that_came_later():
     assert before < len(run.batches) - 1
 
 
+def test_a_submission_of_unlike_parts_lets_others_go_between():
+    run = Run(seconds=0.001)
+    lane, own = _lane(run), Submission(50, Deadline(), "large")
+    groups = [(n, deque([Queued(Part(ITEM, 0, 1), own, n)])) for n in range(50)]
+    _side_by_side(
+        lambda: lane.submit(groups, own),
+        lambda: gevent.sleep(0.01) or _submit(lane, "other", 1, likeness="none of them"),
+        lambda: gevent.sleep(0.01) or _submit(lane, "alike", 1, likeness=49),
+    )
+    names = [batch[0] for batch in run.batches]
+    assert names.index("other") < 45
+    assert next(n for n, batch in enumerate(run.batches) if "alike" in batch) < 45
+    assert own.results == _expected("large", 50)
+
+
+def test_who_has_waited_longest_decides_which_group_is_next():
+    run = Run()
+    lane = _lane(run, rows=1)
+    _side_by_side(
+        lambda: _submit(lane, "a", 1, 1, 1, likeness="long"),
+        lambda: _submit(lane, "b", 1, likeness="long"),
+        lambda: _submit(lane, "c", 1, 1, likeness="short"),
+    )
+    assert [name for [name] in run.batches] == ["a", "a", "b", "c", "a", "c"]
+
+
+def test_of_one_submission_only_so_many_parts_count_as_waiting():
+    seen = []
+
+    def run(batch):
+        seen.append(lane.waiting)
+        gevent.sleep(0)
+        for queued in batch:
+            queued.submission.settle(queued.place, None)
+
+    lane = _lane(run, rows=1, counted=3)
+    _side_by_side(lambda: _submit(lane, "a", *[1] * 6), lambda: _submit(lane, "b", 1, 1))
+    assert seen == [5, 5, 4, 4, 3, 2, 1, 0]
+    assert lane.waiting == 0
+
+
 # how many at a time
 
 

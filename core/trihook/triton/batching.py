@@ -24,13 +24,16 @@ from trihook.triton.stacking import Part, cut, join, likeness, stack, unstack
 from trihook.triton.waiting import Submission
 from trihook.types import Model
 
+_SHARES = 4  # in which a queue is divided
+
 Result: TypeAlias = "dict[str, Array] | ScoringError"
 
 
 class Batcher:
     """Runs items through Triton, as few inferences as the model allows; for one hub's greenlets.
 
-    ``limits`` says how a model is fed. ``max_queue`` bounds the items that wait for one model.
+    ``limits`` says how a model is fed. ``max_queue`` bounds the items that wait for one model, of
+    which one call has a quarter at most, however many it has: the others can come between.
     ``on_version`` is told which version answered where the call left that to Triton. Without
     ``share`` no two calls share an inference. The hub stays awake for up to ``busy_poll`` seconds
     of a call that is the only one.
@@ -87,7 +90,7 @@ class Batcher:
                 for one in queued:
                     self._run(model, version, [one])
             else:
-                lane.submit(_group(queued, model), submission)
+                lane.submit(_group(queued, model, lane.limits.rows), submission)
         return _collect(items, parts, submission)
 
     def _lane(self, model: Model, version: str) -> Lane:
@@ -96,7 +99,10 @@ class Batcher:
         if known is not None and (known[0] is model or known[0] == model):
             return known[1]
         lane = Lane(
-            self._limits(model), lambda batch: self._run(model, version, batch), share=self._share
+            self._limits(model),
+            lambda batch: self._run(model, version, batch),
+            share=self._share,
+            counted=max(1, self._max_queue // _SHARES),
         )
         if self._share:
             self._lanes[model.name, version] = (model, lane)
@@ -144,8 +150,12 @@ def _enqueue(parts: Sequence[Sequence[Part]], submission: Submission) -> list[Qu
     return [Queued(part, submission, place) for place, part in enumerate(flat)]
 
 
-def _group(queued: Sequence[Queued], model: Model) -> Iterable[tuple[Hashable, deque[Queued]]]:
-    """Bring together what may share an inference."""
+def _group(
+    queued: Sequence[Queued], model: Model, rows: int
+) -> Iterable[tuple[Hashable, deque[Queued]]]:
+    """Bring together what may share an inference; where nothing may, all is one group."""
+    if not rows:
+        return [((), deque(queued))]
     groups: dict[Hashable, deque[Queued]] = {}
     for one in queued:
         groups.setdefault(likeness(one.part.inputs, model), deque()).append(one)

@@ -3,11 +3,13 @@
 Whatever has queued while an inference was under way goes together in the next one. Nobody waits
 for company, unless a delay is set: the first to come lets those go first whose requests have
 already arrived, no more, and not where there have been too few to share for a while. Submissions
-take turns, part by part, so that a large one does not hold up small ones.
+take turns, part by part, however unlike their parts are, so that a large one does not hold up
+small ones.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -53,16 +55,24 @@ class Lane:
     """Feeds one model, for the greenlets of one hub.
 
     ``run`` takes a batch and settles each of its parts; what it raises fails them. A lane that
-    nobody else will ``share`` does not look out for others.
+    nobody else will ``share`` does not look out for others. ``waiting`` says how many parts wait, of
+    one submission at most ``counted``: for who comes next it is one that waits, however large.
     """
 
     def __init__(
-        self, limits: Limits, run: Callable[[Sequence[Queued]], None], *, share: bool = True
+        self,
+        limits: Limits,
+        run: Callable[[Sequence[Queued]], None],
+        *,
+        share: bool = True,
+        counted: int = sys.maxsize,
     ) -> None:
         self.limits = limits
         self._run = run
         self._share = share
+        self._counted = counted
         self._turns: dict[Hashable, deque[deque[Queued]]] = {}
+        self._turn = 0
         self._under_way = 0
         self._lasted = 0.0
         self._gathering: Submission | None = None
@@ -77,9 +87,11 @@ class Lane:
         self._present += 1
         self._few = self._few + 1 if self._present <= _FEW else 0
         try:
+            own.turn = self._turn
             for likeness, parts in groups:
                 self._turns.setdefault(likeness, deque()).append(parts)
-                self.waiting += len(parts)
+                own.queued += len(parts)
+            self.waiting += min(own.queued, self._counted)
             if self._gathering is None and self._may_run(self._under_way + 1):
                 if self._may_have_company():
                     self._gather(own)
@@ -101,7 +113,7 @@ class Lane:
 
     def _is_next_full(self) -> bool:
         """Tell whether the next batch has as many rows as it may have."""
-        return self._are_full(next(iter(self._turns.values()), ()))
+        return bool(self._turns) and self._are_full(self._turns[self._next()])
 
     def _are_full(self, turns: Iterable[Iterable[Queued]]) -> bool:
         rows = 0
@@ -179,15 +191,27 @@ class Lane:
         self._lasted = (time.monotonic() - began) * alone
 
     def _take(self) -> list[Queued]:
-        """Take the next batch: of the group that has waited longest, each submission in turn."""
+        """Take the next batch: of the group whose submission is next, each of them in turn."""
         batch: list[Queued] = []
+        self._turn += 1
         while self._turns and not batch:
-            likeness = next(iter(self._turns))
-            turns = self._turns.pop(likeness)
+            likeness = self._next()
+            turns = self._turns[likeness]
             self._fill(batch, turns)
-            if turns:
-                self._turns[likeness] = turns  # after the other groups
+            if not turns:
+                del self._turns[likeness]
+        for queued in batch:
+            queued.submission.turn = self._turn + 1  # after those who come before the next one
         return batch
+
+    def _next(self) -> Hashable:
+        """Return the group of the submission whose last turn is the longest ago."""
+        if len(self._turns) == 1:
+            return next(iter(self._turns))
+        return min(
+            self._turns,
+            key=lambda likeness: min([parts[0].submission.turn for parts in self._turns[likeness]]),
+        )
 
     def _fill(self, batch: list[Queued], turns: deque[deque[Queued]]) -> None:
         room = self.limits.rows
@@ -198,12 +222,15 @@ class Lane:
                 return
             queued = parts.popleft()
             turns.popleft()
-            self.waiting -= 1
             if parts:
                 turns.append(parts)
-            if queued.submission is self._gathering:
+            submission = queued.submission
+            submission.queued -= 1
+            if submission.queued < self._counted:
+                self.waiting -= 1
+            if submission is self._gathering:
                 self._full.set()
-            if queued.submission.abandoned:
+            if submission.abandoned:
                 continue
             batch.append(queued)
             room -= rows

@@ -14,7 +14,17 @@ from trihook.errors import DeadlineError
 class Submission:
     """The parts of one request, until all of them have a result."""
 
-    __slots__ = ("_error", "_waiter", "abandoned", "deadline", "left", "request_id", "results")
+    __slots__ = (
+        "_error",
+        "_waiter",
+        "abandoned",
+        "deadline",
+        "left",
+        "queued",
+        "request_id",
+        "results",
+        "turn",
+    )
 
     def __init__(self, count: int, deadline: Deadline, request_id: str) -> None:
         self.results: list[Any] = [None] * count
@@ -22,6 +32,8 @@ class Submission:
         self.deadline = deadline
         self.request_id = request_id
         self.abandoned = False
+        self.queued = 0  # parts that a lane has not begun
+        self.turn = 0  # the lane's, when it last began one
         self._error: BaseException | None = None
         self._waiter: Waiter | None = None
 
