@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -391,6 +392,21 @@ def test_an_item_is_postprocessed_for_the_model_that_scored_it():
     assert sorted(one.body for one in outcome.scored) == [b"[1,1]", b"[2,2]"]
 
 
+@pytest.mark.parametrize(("stateful", "inferred"), [(False, 2), (True, 1)])
+def test_what_a_model_with_state_has_seen_is_not_sent_to_it_again(stateful, inferred):
+    model = replace(MODEL, stateful=stateful)
+    wider = make_model("double", inputs=["x FP32 [1]"], outputs=["y FP32 [2]"], max_batch_size=8)
+
+    def infer(model, inputs):
+        harness.triton.models["double"] = replace(wider, stateful=stateful)
+        return {"y": np.repeat(inputs["x"], 2, axis=1)}  # which it did not declare
+
+    harness = _harness(models=[model], infer=infer)
+    outcome = harness.score(make_request([1.0]))
+    assert len(harness.triton.inferences) == inferred
+    assert _errors(outcome) == ([TritonError] if stateful else [None])
+
+
 def test_refused_items_of_a_model_that_did_not_change_stay_refused():
     harness = _harness()
     outcome = harness.score(make_request([-1.0]))
@@ -547,6 +563,16 @@ def test_waiting_for_a_thread_is_blamed_on_nobody(threads, end):
     assert error.message == "waiting for a free thread took too long in preprocess"
 
 
+def test_hooks_that_together_took_the_time_are_blamed(threads):
+    class Slow:
+        @hookimpl
+        def preprocess(self):
+            time.sleep(0.15)
+
+    error = _late(_harness(Slow, runtime=threads), *[[1.0]] * 4, seconds=0.4)
+    assert error.message == "plugin 'Slow' took too long in preprocess"
+
+
 def test_a_hook_that_is_done_is_not_blamed_for_the_wait_of_others():
     class OutOfThreads(InlineRuntime):
         def run_hooks(self, function, work, deadline):
@@ -593,3 +619,18 @@ def test_long_texts_that_come_back_are_not_for_quick_hooks(length, is_quick):
     [one] = harness.score(make_request([1.0])).scored
     assert one.body == str(length).encode()
     assert ("postprocess" in runtime.threaded) is not is_quick
+
+
+@pytest.mark.parametrize(("items", "threads"), [(256, 0), (257, 514)])
+def test_hooks_of_many_items_run_in_threads_however_quick_they_are(items, threads):
+    class Runtime(InlineRuntime):
+        threaded = 0
+
+        def run_hooks(self, function, work, deadline):
+            self.threaded += len(work)
+            return super().run_hooks(function, work, deadline)
+
+    runtime = Runtime()
+    outcome = _harness(runtime=runtime).score(make_request(*[[1.0]] * items))
+    assert _errors(outcome) == [None] * items
+    assert runtime.threaded == threads

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
-from trihook.errors import HookResultError
+from trihook.errors import DeadlineError, HookResultError
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -34,6 +38,50 @@ class HookCall:
         """Remember who raised an exception first: it passes through every wrapper above."""
         if exc is not self._raised:
             self._raised, self.blamed = exc, plugin
+
+
+class Stopwatch:
+    """Adds up how long the calls of a function take, in whichever threads, begun ones included."""
+
+    def __init__(self) -> None:
+        self._begun: list[float] = []
+        self._ended: list[float] = []
+
+    def timed(self, function: Callable[[T], R]) -> Callable[[T], R]:
+        """Return the function, with its calls timed."""
+
+        def run(piece: T) -> R:
+            self._begun.append(time.perf_counter())
+            try:
+                return function(piece)
+            finally:
+                self._ended.append(time.perf_counter())
+
+        return run
+
+    @property
+    def seconds(self) -> float:
+        """How long they have taken so far."""
+        ended = list(self._ended)
+        under_way = (len(self._begun) - len(ended)) * time.perf_counter()
+        return sum(ended) + under_way - sum(self._begun)
+
+
+def late_error(calls: Sequence[HookCall], seconds: float, elapsed: float) -> DeadlineError:
+    """Return the error of calls of one hook that took ``seconds`` of ``elapsed`` ones so far.
+
+    The plugin that still runs is to blame where the hook has taken most of the time: else it has
+    been left too little by what came before, such as others' hooks, or the inference.
+    """
+    late = [call for call in calls if not call.done] or list(calls)
+    slow = next((call for call in late if call.running), late[0])
+    if not slow.running:
+        return DeadlineError(f"waiting for a free thread took too long in {slow.hook}")
+    if seconds < elapsed / 2:
+        return DeadlineError(f"too little time was left for {slow.hook}")
+    return DeadlineError(
+        f"plugin {slow.running!r} took too long in {slow.hook}", plugin=slow.running
+    )
 
 
 CURRENT: ContextVar[HookCall] = ContextVar("trihook_hook_call")

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from trihook.calls import HookCall
+from trihook.calls import HookCall, Stopwatch, late_error
 from trihook.deadline import Deadline
 from trihook.errors import (
-    DeadlineError,
     HookResultError,
     ScoringError,
     TritonError,
@@ -27,12 +26,15 @@ from trihook.plugins import CORE
 from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher, Result
 from trihook.triton.catalog import Catalog
+from trihook.triton.client import is_refusal
 from trihook.triton.dtypes import size_of
 from trihook.triton.inputs import Inputs
 from trihook.types import Model, ModelRef, ScoringRequest
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_MOST_AT_ONCE = 256  # items of a request whose hooks are quick, one by one: some milliseconds
 
 
 class Pipeline:
@@ -91,7 +93,7 @@ class _Run:
         scored = [Scored(item) for item in self.request.items]
         self._pass(scored, model, ref)
         passed = [one for one in scored if one.error is None]
-        refused = [one for one in scored if isinstance(one.error, TritonError)]
+        refused = [one for one in scored if _may_pass_again(one.error, model)]
         latest = self._pass_again(refused, model, ref) if refused else model
         self._begin("postprocess")
         self._reply(passed, model)
@@ -212,31 +214,32 @@ class _Run:
         size: int,
     ) -> None:
         """Call ``function`` for each item, and keep what it raises."""
-        calls = [HookCall(hook) for _ in scored]
-        work = list(zip(scored, calls, strict=True))
 
-        def attempt(piece: tuple[Scored, HookCall]) -> None:
-            one, call = piece
+        def attempt(one: Scored, call: HookCall) -> None:
             try:
                 function(self.hooks, self.request, one, call, model)
             except ScoringError as exc:
                 one.error = exc.at(hook, call.blamed)
 
-        if not self.hooks.are_quick(hook, model, self.request, size):
-            self._run_in_threads(attempt, work, calls)
+        if len(scored) <= _MOST_AT_ONCE and self.hooks.are_quick(hook, model, self.request, size):
+            for one in scored:
+                attempt(one, HookCall(hook))
             return
-        for piece in work:
-            attempt(piece)
+        calls = [HookCall(hook) for _ in scored]
+        work = list(zip(scored, calls, strict=True))
+        self._run_in_threads(lambda piece: attempt(*piece), work, calls)
 
     def _run_in_threads(
         self, function: Callable[[T], R], work: Sequence[T], calls: Sequence[HookCall]
     ) -> list[R]:
+        watch = Stopwatch()
         try:
-            return self.runtime.run_hooks(function, work, self.deadline)
+            return self.runtime.run_hooks(watch.timed(function), work, self.deadline)
         except TimeoutError as exc:
-            late = [call for call in calls if not call.done] or list(calls)
-            slow = next((call for call in late if call.running), late[0])
-            who = f"plugin {slow.running!r}" if slow.running else "waiting for a free thread"
-            raise DeadlineError(
-                f"{who} took too long in {slow.hook}", stage=slow.hook, plugin=slow.running
-            ) from exc
+            elapsed = sum(self.seconds.values()) + time.perf_counter() - self.began
+            raise late_error(calls, watch.seconds, elapsed) from exc
+
+
+def _may_pass_again(error: ScoringError | None, model: Model) -> bool:
+    """Tell whether a model that has changed may be why, and a second inference does no harm."""
+    return isinstance(error, TritonError) and (not model.stateful or is_refusal(error))

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from trihook.deadline import Deadline
 from trihook.errors import OverloadedError, ScoringError, TritonError
 from trihook.triton.busy_polling import BusyPolling
-from trihook.triton.client import TritonClient, TritonRefusalError
+from trihook.triton.client import TritonClient, is_refusal
 from trihook.triton.dtypes import Array
 from trihook.triton.inputs import Inputs
 from trihook.triton.lanes import Lane, Limits, Queued
@@ -113,10 +113,7 @@ class Batcher:
         try:
             shares = self._infer(model, version, batch)
         except ScoringError as exc:
-            is_refused = isinstance(exc, TritonError) and isinstance(
-                exc.__cause__, TritonRefusalError
-            )
-            if len(batch) == 1 or not is_refused:
+            if len(batch) == 1 or not is_refusal(exc):
                 for queued in batch:
                     queued.submission.settle(queued.place, exc)
             else:

@@ -19,7 +19,13 @@ import gevent
 import orjson
 
 from trihook.deadline import Deadline
-from trihook.errors import DeadlineError, TritonError, TritonLostError, TritonUnavailableError
+from trihook.errors import (
+    DeadlineError,
+    ScoringError,
+    TritonError,
+    TritonLostError,
+    TritonUnavailableError,
+)
 from trihook.triton.connections import (
     HEADER_LENGTH,
     Answer,
@@ -224,6 +230,11 @@ class TritonClient:
 
 class TritonRefusalError(Exception):
     """Triton's own words about an inference that it refused, kept as a cause for the log."""
+
+
+def is_refusal(error: ScoringError) -> bool:
+    """Tell whether Triton refused an inference, which then has not run."""
+    return isinstance(error, TritonError) and isinstance(error.__cause__, TritonRefusalError)
 
 
 @lru_cache(maxsize=4096)

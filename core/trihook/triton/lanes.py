@@ -55,8 +55,8 @@ class Lane:
     """Feeds one model, for the greenlets of one hub.
 
     ``run`` takes a batch and settles each of its parts; what it raises fails them. A lane that
-    nobody else will ``share`` does not look out for others. ``waiting`` says how many parts wait, of
-    one submission at most ``counted``: for who comes next it is one that waits, however large.
+    nobody else will ``share`` does not look out for others. ``waiting`` says how many parts wait,
+    of one submission at most ``counted``: who comes next waits for one of it, however large it is.
     """
 
     def __init__(
