@@ -10,7 +10,8 @@ import orjson
 from trihook import Model
 from trihook.fake_triton import FakeTriton
 from trihook.testing import make_model
-from trihook.triton.connections import HEADER_LENGTH, Answer, Buffer
+from trihook.triton.answers import HEADER_LENGTH, Answer
+from trihook.triton.connections import Buffer
 from trihook.triton.dtypes import Array
 from trihook.triton.stacking import Pieces
 

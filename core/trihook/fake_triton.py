@@ -18,8 +18,9 @@ from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
 from trihook.deadline import Deadline
 from trihook.errors import MisfitError, ScoringError, TritonUnavailableError
+from trihook.triton.answers import Answer
 from trihook.triton.client import TritonClient
-from trihook.triton.connections import Answer, Buffer
+from trihook.triton.connections import Buffer
 from trihook.triton.dtypes import BF16, DTYPES, Array, cast
 from trihook.types import Model, Option, TensorSpec
 

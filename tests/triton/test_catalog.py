@@ -11,8 +11,8 @@ from trihook import DeadlineError, TritonError, TritonUnavailableError
 from trihook.deadline import Deadline
 from trihook.testing import FakeTriton, make_model
 from trihook.triton import catalog as module
+from trihook.triton.answers import Answer
 from trihook.triton.catalog import Catalog
-from trihook.triton.connections import Answer
 
 A = make_model("a", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
 B = make_model("b", inputs=["x FP32 [2]"], outputs=["y FP32 [2]"])
@@ -231,6 +231,15 @@ def test_another_unknown_model_is_looked_up_too():
     assert triton.asked == ["repository/index"] * 2
 
 
+def test_a_flood_of_unknown_names_is_not_one_of_readings(clock):
+    triton, catalog = _catalog(A)
+    assert {catalog.find(f"none-{n}") for n in range(500)} == {None}
+    assert len(triton.take_questions()) == 64
+    clock.now += 1.1
+    triton.load(B)
+    assert catalog.find("b") == B
+
+
 def test_a_pinned_version_is_read_once():
     triton, catalog = _catalog(NEWER)
     assert [catalog.find("a", "1").version for _ in range(3)] == ["1"] * 3
@@ -314,6 +323,18 @@ def test_a_refused_model_that_changed_is_returned_and_kept():
     assert catalog.changed(A) == RELOADED
     assert catalog.models["a"] == RELOADED
     assert triton.asked == ["models/a", "models/a/config"]
+
+
+def test_a_model_that_changes_during_a_reading_stays_as_it_was_read_last():
+    triton, catalog = _catalog(A, B)
+    catalog.find("a"), catalog.find("b")
+    reading = gevent.spawn(catalog.refresh)
+    while "models/b" not in triton.asked:
+        gevent.sleep(0)
+    triton.load(RELOADED)
+    assert catalog.changed(A) == RELOADED
+    reading.get()
+    assert dict(catalog.models) == {"a": RELOADED, "b": B}
 
 
 def test_a_refused_model_that_did_not_change_is_none():

@@ -233,12 +233,13 @@ def test_a_name_that_nobody_has_is_unavailable():
 WRONG = {
     "reset": (reset, TritonLostError),
     "eof": (answer_and_close(), TritonLostError),
-    "eof in the header": (answer_and_close(b"HTTP/1.1 200 OK\r\nContent-"), TritonError),
-    "eof in the body": (answer_and_close(_http(b"abc")[:-1]), TritonError),
+    "eof in the header": (answer_and_close(b"HTTP/1.1 200 OK\r\nContent-"), TritonLostError),
+    "eof in the body": (answer_and_close(_http(b"abc")[:-1]), TritonLostError),
     "eof in a chunk": (
         answer_and_close(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
-        TritonError,
+        TritonLostError,
     ),
+    "a body that is too long": (answer_and_close(_http(b"abc") + b"d"), TritonError),
     "garbage": (answer_and_close(b"\x00\xff garbage \r\n\r\n"), TritonError),
     "another protocol": (answer_and_close(b"SSH-2.0-OpenSSH_9.2\r\n"), TritonError),
     "a length that is none": (

@@ -11,7 +11,7 @@ import gevent
 import pytest
 from trihook import DeadlineError, TritonError
 from trihook.triton import shared_memory
-from trihook.triton.connections import Answer
+from trihook.triton.answers import Answer
 from trihook.triton.shared_memory import Region, SharedMemory
 
 LARGE = 600_000

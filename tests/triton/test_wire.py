@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from trihook import RequestedOutput, TritonError
 from trihook.testing import FakeTriton, make_model
+from trihook.triton.answers import Answer
 from trihook.triton.client import TritonClient
-from trihook.triton.connections import Answer
 from trihook.triton.dtypes import BF16, DTYPES, round_bf16
 from trihook.triton.shared_memory import Region
 from trihook.triton.wire import decode_reply, encode_request, shareable_size

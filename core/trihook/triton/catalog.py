@@ -21,6 +21,7 @@ from trihook.types import Model, Option
 
 _LOG = logging.getLogger(__name__)
 _REREAD_PAUSE = 1.0  # seconds; a flood of refused requests must not become one of metadata reads
+_MOST_REREADS = 64  # in that time; nor must one of names that do not exist
 
 _Reading: TypeAlias = "gevent.Greenlet[..., ScoringError | None]"
 
@@ -168,6 +169,7 @@ class Catalog:
     def _read_index(self) -> None:
         index = self._client.index()
         served = _by_name(index)
+        before = self._models
         used, self._used = self._used, set()
         models = {}
         for name, versions in served.items():
@@ -178,7 +180,13 @@ class Catalog:
             if known is not None:
                 models[name] = known
         pinned = {key: self._read(*key) for key in list(self._pinned) if key[0] in used}
-        self._models = MappingProxyType(models)
+        now = self._models  # where a single model may have been read meanwhile
+        self._models = MappingProxyType(
+            {
+                name: model if now.get(name) is before.get(name) else now[name]
+                for name, model in models.items()
+            }
+        )
         self._served = served
         self._listed = frozenset(entry["name"] for entry in index)
         self._pinned = {
@@ -211,6 +219,8 @@ class Catalog:
         if now - self._reread.get(key, float("-inf")) < _REREAD_PAUSE:
             return False
         self._reread = {k: t for k, t in self._reread.items() if now - t < _REREAD_PAUSE}
+        if len(self._reread) >= _MOST_REREADS:
+            return False
         self._reread[key] = now
         return True
 

@@ -26,13 +26,8 @@ from trihook.errors import (
     TritonLostError,
     TritonUnavailableError,
 )
-from trihook.triton.connections import (
-    HEADER_LENGTH,
-    Answer,
-    Buffer,
-    Connections,
-    LostConnectionError,
-)
+from trihook.triton.answers import HEADER_LENGTH, Answer, LostConnectionError
+from trihook.triton.connections import Buffer, Connections
 from trihook.triton.dtypes import Array
 from trihook.triton.shared_memory import Region, SharedMemory
 from trihook.triton.stacking import Pieces

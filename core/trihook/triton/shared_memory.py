@@ -21,7 +21,8 @@ from urllib.parse import quote
 import gevent
 
 from trihook.errors import ScoringError
-from trihook.triton.connections import Answer, Buffer
+from trihook.triton.answers import Answer
+from trihook.triton.connections import Buffer
 
 _LOG = logging.getLogger(__name__)
 
