@@ -1,6 +1,8 @@
 """The error tree is the one that is drawn, and every error can be told apart by its code."""
 
+import errno
 import re
+import shutil
 
 import pytest
 from trihook import errors
@@ -11,6 +13,7 @@ from trihook.errors import (
     ScoringError,
     TrihookError,
     UnavailableError,
+    describe_os_error,
 )
 
 
@@ -86,3 +89,15 @@ def test_a_plugin_may_be_filled_in_after_the_stage():
 @pytest.mark.parametrize("cls", [UnavailableError, OverloadedError])
 def test_who_is_unavailable_says_when_to_come_back(cls):
     assert cls("later").retry_after >= 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "no space left on device: /a/b"),
+        (shutil.Error([("/a", "/b", "[Errno 28] No space left")]), "[Errno 28] No space left"),
+        (shutil.SpecialFileError("`/a` is a named pipe"), "`/a` is a named pipe"),
+    ],
+)
+def test_an_error_of_the_system_is_told_in_few_words(error, said):
+    assert describe_os_error(error) == said

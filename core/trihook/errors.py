@@ -221,6 +221,12 @@ class DeadlineError(ScoringError):
 
 
 def describe_os_error(exc: OSError) -> str:
-    """Say in few words why, and at which file: ``no space left on device: /tmp/x``."""
+    """Say in few words why, and at which file: ``no space left on device: /tmp/x``.
+
+    Of :class:`shutil.Error`, which is several, the first is told.
+    """
+    if exc.strerror is None:
+        listed = exc.args and isinstance(exc.args[0], list) and exc.args[0]
+        return str(listed[0][-1]) if listed else str(exc)
     where = f": {exc.filename}" if exc.filename else ""
-    return f"{(exc.strerror or 'unknown').lower()}{where}"
+    return f"{exc.strerror.lower()}{where}"

@@ -1,18 +1,26 @@
 """Services as they lie on the disk, whole or damaged: what can be told without a process."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 from trihook import DeploymentError
 from trihook.cli.services import services
-from trihook.deploy import LocalService, Registry, starting, used_models, waiting
+from trihook.deploy import LocalService, Registry, _activate, starting, used_models, waiting
 from trihook.deploy import service as module
 from trihook.deploy.generation import write_generation
 from trihook.deploy.home import Home
 from trihook.deploy.status import Failure, Status, lock, write_status
+from trihook.deploy.storage import discard
+from trihook.deploy.supervisor import Supervisor
 
 SPEC = {"models": ["vector:1"], "workers": 2}
 
@@ -98,17 +106,17 @@ def model(home, tmp_path):
 @pytest.fixture
 def running(add):
     """Say of a service that it runs, as long as its lock is held."""
-    held = []
 
-    def run(name):
+    def run(name, supervisor=0):
         service = add(name)
         (service.folder / "generations" / "1" / "app").mkdir()
-        write_status(service.folder, Status("running", generation=1))
-        held.append(lock(service.folder))
+        write_status(service.folder, Status("running", generation=1, supervisor=supervisor))
+        run.held.append(lock(service.folder))
         return service
 
+    run.held = []
     yield run
-    for handle in held:
+    for handle in run.held:
         os.close(handle)
 
 
@@ -163,7 +171,7 @@ def test_an_update_that_came_between_is_not_undone(home, model, running, monkeyp
         return write_generation(folder, wanted, before)
 
     service = running("vector")
-    monkeypatch.setattr(module, "write_generation", write)
+    monkeypatch.setattr(starting, "write_generation", write)
     with pytest.raises(DeploymentError, match="service 'vector' was updated meanwhile"):
         service.update()
     assert [path.name for path in (service.folder / "generations").iterdir()] == ["1"]
@@ -204,3 +212,110 @@ def test_the_models_of_a_damaged_service_are_not_taken_for_unused(add, home):
     cut(add("bad"), "generations/1/spec.json")
     with pytest.raises(DeploymentError, match=r"service 'bad' cannot be read: .*spec\.json"):
         used_models(home)
+
+
+def test_a_service_that_was_replaced_meanwhile_is_not_updated(home, model, running, monkeypatch):
+    def write(folder, wanted, before):
+        shutil.rmtree(service.folder)
+        running("vector")
+        return write_generation(folder, wanted, before)
+
+    service = running("vector")
+    monkeypatch.setattr(starting, "write_generation", write)
+    with pytest.raises(DeploymentError, match="service 'vector' was replaced meanwhile"):
+        service.update()
+    assert [path.name for path in (service.folder / "generations").iterdir()] == ["1"]
+
+
+def test_who_waits_for_the_end_of_a_service_leaves_its_successor_alone(running, monkeypatch):
+    def signalled(process, number):
+        assert process == 4711
+        sent.append(number)
+        shutil.rmtree(service.folder)  # another one who deletes it was first
+        replaced.append(running("vector"))
+        os.close(held)
+
+    service, sent, replaced = running("vector", supervisor=4711), [], []
+    held = running.held.pop()
+    monkeypatch.setattr(waiting.os, "kill", signalled)
+    service.delete()
+    assert sent == [signal.SIGTERM]
+    assert replaced[0].status.generation == 1
+
+
+def test_a_service_whose_supervisor_cannot_be_started_is_not_left(home, model, monkeypatch):
+    def spawn(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(starting, "spawn_supervisor", spawn)
+    with pytest.raises(KeyboardInterrupt):
+        LocalService.deploy("vector", [model], port=0, home=home.folder)
+    assert list(home.services.iterdir()) == []
+    assert list(home.staging.iterdir()) == []
+
+
+def test_a_lock_that_may_not_be_read_is_a_reason(add, home, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    service = add("theirs")
+    monkeypatch.setattr("trihook.deploy.status.opened", refuse)
+    with pytest.raises(DeploymentError, match="service 'theirs' cannot be read: permission denied"):
+        service.state  # noqa: B018
+    rows, said = listed(home)
+    assert rows == [["theirs", "damaged"]]
+    assert "permission denied" in said
+
+
+def test_logs_are_followed_until_another_service_takes_the_place(add):
+    service = add("vector")
+    (service.folder / "logs").mkdir()
+    (service.folder / "logs" / "host.log").write_text("one\ntwo\n")
+    lines = service.log_lines(follow=True)
+    assert [next(lines), next(lines)] == [("host", "one"), ("host", "two")]
+    shutil.rmtree(service.folder)
+    (add("vector").folder / "logs").mkdir()
+    assert list(lines) == []
+
+
+def test_a_folder_of_another_layer_is_removed_file_by_file(tmp_path, monkeypatch):
+    def rename(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    folder = tmp_path / "model"
+    (folder / "1").mkdir(parents=True)
+    monkeypatch.setattr(type(folder), "rename", rename)
+    discard(folder, tmp_path / "staging")
+    assert not folder.exists()
+
+
+def test_a_file_among_the_generations_is_none(add, home, tmp_path):
+    service = add("vector")
+    (service.folder / "generations" / ".directory").touch()
+    (service.folder / "generations" / "1" / "settings.json").touch()
+    assert used_models(home) == {"vector:1": ("vector",)}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        supervisor = Supervisor(service.folder, listener)
+        (service.folder / "generations" / "1").rename(tmp_path / "1")
+        supervisor._look_for_generation()
+    assert supervisor._stacks() == []
+
+
+def test_a_command_keeps_no_handle_of_a_socket_but_the_one_it_is_given():
+    code = """if True:
+        import os
+        there = [n for n in range(64) if os.path.exists(f"/proc/self/fd/{n}")]
+        print([n for n in there if os.readlink(f"/proc/self/fd/{n}").startswith("socket:")])
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        high = fcntl.fcntl(listener, fcntl.F_DUPFD, 20)
+        activate = [sys.executable, "-I", "-S", _activate.__file__, str(os.getpid()), str(high)]
+        said = subprocess.run(
+            [*activate, sys.executable, "-c", code],
+            pass_fds=[high],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        os.close(high)
+    assert said == "[3]\n"

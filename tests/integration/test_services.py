@@ -298,7 +298,7 @@ def test_a_service_whose_supervisor_is_killed_is_stopped_and_leaves_nothing(serv
     os.kill(service.status.supervisor, signal.SIGKILL)
     wait_until(lambda: service.state == "stopped" and not processes_of(service.folder), 40)
     refused = trihook(home, "update", "vector", "--model", "vector:2")
-    assert refused.stderr == "Error: service 'vector' is stopped: deploy it again instead\n"
+    assert refused.stderr == "Error: service 'vector' is stopped: deploy it anew\n"
     assert trihook(home, "delete", "vector").stdout == "deleted vector\n"
     assert not service.folder.exists()
 

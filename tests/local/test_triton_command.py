@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from trihook.cli import triton as command
 from trihook.cli.triton import triton
 
 
@@ -69,3 +70,13 @@ def test_signal_handlers_are_put_back(repository: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run(repository, "--http-port", taken.getsockname()[1])
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_nohup_has_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with command._interrupted_by(signal.SIGTERM, signal.SIGHUP):
+            assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -130,8 +130,9 @@ def _follow(log: Path) -> None:
 
 @contextmanager
 def _interrupted_by(*numbers: signal.Signals) -> Iterator[None]:
-    """Let these signals do what Ctrl-C does."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    """Let these signals do what Ctrl-C does, but for those that nohup has us ignore."""
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heeded}
     try:
         yield
     finally:

@@ -33,6 +33,11 @@ def main() -> None:
     for place, number in enumerate(spare, start=_FIRST):
         os.dup2(number, place)
         os.close(number)
+    for number in handed:
+        if number >= _FIRST + len(
+            handed
+        ):  # else the port would stay open when the command closes it
+            os.close(number)
     if handed:
         os.environ["LISTEN_FDS"] = str(len(handed))
         os.environ["LISTEN_PID"] = str(os.getpid())

@@ -24,7 +24,7 @@ def used_models(home: Home) -> dict[str, tuple[str, ...]]:
     """
     used: dict[str, tuple[str, ...]] = {}
     for name in service_names(home):
-        for folder in (home.services / name / "generations").glob("*"):
+        for folder in (home.services / name / "generations").glob("[0-9]*"):
             with (
                 explained(DeploymentError, f"service {name!r} cannot be read"),
                 contextlib.suppress(FileNotFoundError),  # an update has just removed it

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from trihook.deploy.storage import is_still, opened
+
 LOGS = ("service", "environment", "triton", "host")
 
 _POLL_SECONDS = 0.1
@@ -29,13 +31,12 @@ def read_logs(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def follow_logs(folder: Path) -> Iterator[tuple[str, str]]:
-    """Do the same, and go on with what is written until the folder is removed."""
+    """Do the same, and go on with what is written until the folder is removed or replaced."""
     places = dict.fromkeys(LOGS, 0)
-    while True:
-        yield from _read_on(folder, places)
-        if not folder.exists():
-            return
-        time.sleep(_POLL_SECONDS)
+    with opened(folder) as found:
+        while is_still(found, folder):
+            yield from _read_on(folder, places)
+            time.sleep(_POLL_SECONDS)
 
 
 def _read_on(folder: Path, places: dict[str, int]) -> Iterator[tuple[str, str]]:

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from trihook.deploy.generation import Generation, Wanted, read_generation, write_generation
+from trihook.deploy.generation import Generation, Wanted, read_generation
 from trihook.deploy.home import NAME, Home, find_home
 from trihook.deploy.listing import service_names
 from trihook.deploy.logs import follow_logs, read_logs
 from trihook.deploy.registry import Model, Registry
-from trihook.deploy.starting import read_port, require_new, start_service
+from trihook.deploy.starting import (
+    next_number,
+    read_port,
+    require_new,
+    start_service,
+    write_update,
+)
 from trihook.deploy.status import Status, is_supervised, read_status
-from trihook.deploy.storage import discard, explained, move_into_place, staged
-from trihook.deploy.waiting import answers, print_line, stop_supervisor, wait_for_generation
+from trihook.deploy.storage import discard, explained, opened
+from trihook.deploy.waiting import answers, print_line, stopped, wait_for_generation
 from trihook.errors import DeploymentError
 
 DEFAULT_PORT = 6789
@@ -132,9 +138,9 @@ class LocalService:
 
         This is found out now: a service is ``running`` only if host and Triton answer, and
         ``broken`` while one of them does not. ``stopped`` means that its supervisor has gone, as
-        after a restart of the machine; then nothing of it runs.
+        after a restart of the machine; then nothing of it runs, or is about to end.
         """
-        if not is_supervised(self.folder):
+        if not self._is_supervised():
             return "failed" if self.status.phase == "failed" else "stopped"
         status = self.status
         if status.phase != "running":
@@ -169,28 +175,19 @@ class LocalService:
         are ready. If they do not get there, or are interrupted by Ctrl-C, those that answer go
         on, and :class:`trihook.DeploymentError` says why.
         """
-        if not is_supervised(self.folder) or self.status.phase != "running":
-            raise DeploymentError(f"service {self.name!r} is {self.state}: deploy it again instead")
-        number = self._next_number()  # first: what changes from now on is noticed
-        before = self.generation
-        wanted = Wanted(
-            _find_models(self.home, before.spec.models if models is None else models),
-            entry_script=_path(entry_script),
-            source_directory=_path(source_directory),
-            environment=_path(environment),
-            config=_path(config),
-        )
-        with (
-            explained(DeploymentError, f"service {self.name!r} cannot be updated"),
-            staged(self.home.staging) as folder,
-        ):
-            write_generation(folder, wanted, before)
-            if self._next_number() != number:
-                raise DeploymentError(f"service {self.name!r} was updated meanwhile: do it again")
-            if not move_into_place(folder, self.folder / "generations" / str(number)):
-                raise DeploymentError(
-                    f"service {self.name!r} is being updated already: wait, or cancel that"
-                )
+        with opened(self.folder) as found:
+            if not self._is_supervised() or self.status.phase != "running":
+                raise DeploymentError(f"service {self.name!r} is {self.state}: deploy it anew")
+            number = next_number(self.status)  # first: what changes from now on is noticed
+            before = self.generation
+            wanted = Wanted(
+                _find_models(self.home, before.spec.models if models is None else models),
+                entry_script=_path(entry_script),
+                source_directory=_path(source_directory),
+                environment=_path(environment),
+                config=_path(config),
+            )
+            write_update(self, found, number, wanted, before)
         try:
             wait_for_generation(self.folder, number, say if show_output else None)
         except KeyboardInterrupt:
@@ -203,10 +200,10 @@ class LocalService:
 
         Raises :class:`trihook.DeploymentError` where none is, or where it has just taken over.
         """
-        number = self._next_number()
+        number = next_number(self.status)
         folder = self.folder / "generations" / str(number)
         with explained(DeploymentError, f"the update of service {self.name!r} cannot be cancelled"):
-            if not is_supervised(self.folder) or not folder.is_dir():
+            if not self._is_supervised() or not folder.is_dir():
                 raise DeploymentError(f"service {self.name!r} is not being updated")
             read_generation(folder).cancel()
         try:
@@ -227,13 +224,16 @@ class LocalService:
 
     def delete(self) -> None:
         """End everything that belongs to it and remove its folder."""
-        with explained(DeploymentError, f"service {self.name!r} cannot be deleted"):
-            stop_supervisor(self.folder)
-            discard(self.folder, self.home.staging)
+        with (
+            explained(DeploymentError, f"service {self.name!r} cannot be deleted"),
+            stopped(self.folder) as is_there,
+        ):
+            if is_there:
+                discard(self.folder, self.home.staging)
 
-    def _next_number(self) -> int:
-        status = self.status
-        return max(status.generation, status.failure.generation) + 1
+    def _is_supervised(self) -> bool:
+        with self._explained():
+            return is_supervised(self.folder)
 
     def _explained(self) -> AbstractContextManager[None]:
         return explained(DeploymentError, f"service {self.name!r} cannot be read")

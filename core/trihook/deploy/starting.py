@@ -1,21 +1,27 @@
-"""What a service's folder begins with, and the start of its supervisor."""
+"""What is written of a service: its folder, with the start of its supervisor, and its updates."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trihook.deploy.generation import Wanted, write_generation
+from trihook.deploy.generation import Generation, Wanted, write_generation
 from trihook.deploy.home import NAME, NAME_RULE
 from trihook.deploy.launching import listen, spawn_supervisor
 from trihook.deploy.records import read_record
-from trihook.deploy.status import lock
-from trihook.deploy.storage import move_into_place, staged, write_file
+from trihook.deploy.status import Status, lock
+from trihook.deploy.storage import (
+    explained,
+    is_still,
+    move_into_place,
+    opened,
+    staged,
+    write_file,
+)
 from trihook.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -61,7 +67,7 @@ def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite
         (folder / "environments").mkdir()
         (folder / "logs").mkdir()
         write_generation(folder / "generations" / "1", wanted)
-        with _opened(service.folder) as found:
+        with opened(service.folder) as found:
             require_new(service, overwrite=overwrite)
             if _listens_at(service, port):
                 _delete(service, found)
@@ -72,41 +78,55 @@ def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite
                 _launch(service, folder, listener)
 
 
+def next_number(status: Status) -> int:
+    """Return the number of the generation that would come next."""
+    return max(status.generation, status.failure.generation) + 1
+
+
+def write_update(
+    service: LocalService, found: int | None, number: int, wanted: Wanted, before: Generation
+) -> None:
+    """Write a generation beside the one before, where the supervisor finds it.
+
+    ``found`` is the service's folder, opened before ``number`` was told. Raises
+    :class:`trihook.DeploymentError` where the service was changed or replaced since.
+    """
+    name = service.name
+    with (
+        explained(DeploymentError, f"service {name!r} cannot be updated"),
+        staged(service.home.staging) as folder,
+    ):
+        write_generation(folder, wanted, before)
+        if not is_still(found, service.folder):
+            raise DeploymentError(f"service {name!r} was replaced meanwhile: do it again")
+        if next_number(service.status) != number:
+            raise DeploymentError(f"service {name!r} was updated meanwhile: do it again")
+        if not move_into_place(folder, service.folder / "generations" / str(number)):
+            raise DeploymentError(
+                f"service {name!r} is being updated already: wait, or cancel that"
+            )
+
+
 def _launch(service: LocalService, folder: Path, listener: socket.socket) -> None:
-    held = lock(folder)
-    try:
+    """Put the service's folder in its place and start its supervisor, or leave nothing there."""
+    with contextlib.ExitStack() as ending:
+        held = lock(folder)
+        ending.callback(os.close, held)
         service.home.services.mkdir(exist_ok=True)
         if not move_into_place(folder, service.folder):
             raise DeploymentError(f"service {service.name!r} is being deployed already")
-        spawn_supervisor(service.folder, listener, held)
-    finally:
-        os.close(held)
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[int | None]:
-    """Yield a handle of a folder, ``None`` if there is none.
-
-    While it is open, no other folder is given the number that tells it from those in its place.
-    """
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        yield None
-        return
-    try:
-        yield handle
-    finally:
-        os.close(handle)
+        try:
+            spawn_supervisor(service.folder, listener, held)
+        except BaseException:  # Ctrl-C among them
+            ending.close()  # for the lock is waited for
+            service.delete()
+            raise
 
 
 def _delete(service: LocalService, found: int | None) -> None:
     """Delete the service that was found, unless another one has been deployed in its place."""
-    if found is None:
-        return
-    with contextlib.suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(found), service.folder.stat()):
-            service.delete()
+    if is_still(found, service.folder):
+        service.delete()
 
 
 def _listens_at(service: LocalService, port: int) -> bool:

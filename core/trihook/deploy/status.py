@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from trihook.deploy.records import read_record
-from trihook.deploy.storage import write_file
+from trihook.deploy.storage import opened, write_file
 
 Phase = Literal["starting", "running", "failed", "stopping"]
 
 _STATUS = "status.json"
-_LOCK = "lock"
+LOCK = "lock"
+"""The file in a service's folder that its supervisor has locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +67,21 @@ def write_status(folder: Path, status: Status) -> None:
 
 def lock(folder: Path) -> int:
     """Lock a service that nobody else knows yet, and return the lock, to hand on or to close."""
-    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     return handle
 
 
 def is_supervised(folder: Path) -> bool:
     """Tell whether a process has the service's lock; the kernel takes it from the dead."""
+    with opened(folder / LOCK) as handle:
+        return handle is not None and not take(handle, fcntl.LOCK_SH)
+
+
+def take(handle: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Take a lock for as long as the handle is open; return False where another process has it."""
     try:
-        handle = os.open(folder / _LOCK, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+        return False
+    return True

@@ -44,6 +44,32 @@ def staged(area: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[int | None]:
+    """Yield a handle of a file or folder, ``None`` if there is none.
+
+    While it is open, nothing else gets the number by which :func:`is_still` tells it from what
+    has come in its place.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def is_still(handle: int | None, path: Path) -> bool:
+    """Tell whether the path leads to what the handle was opened for."""
+    try:
+        return handle is not None and os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def sweep(area: Path) -> None:
     """Remove what killed writers left in ``area``."""
     for folder in area.iterdir():
@@ -75,14 +101,15 @@ def move_into_place(folder: Path, target: Path) -> bool:
 def discard(folder: Path, area: Path) -> None:
     """Make a folder vanish at once, and then remove it, by way of the staging area.
 
-    Where the disk is full there is no such way, and it goes file by file.
+    Where the disk is full, or the folder came with a container's image, there is no such way, and
+    it goes file by file.
     """
     try:
         with staged(area) as trash, contextlib.suppress(FileNotFoundError):
             folder.rename(trash / "discarded")
             _flush(folder.parent)
     except OSError as exc:
-        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EXDEV):
             raise
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)

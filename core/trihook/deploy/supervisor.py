@@ -86,11 +86,12 @@ class Supervisor:
     def _look_for_generation(self) -> None:
         generations = self._folder / "generations"
         try:
-            newest = max(int(folder.name) for folder in generations.iterdir())
+            names = [folder.name for folder in generations.iterdir()]
         except FileNotFoundError:
             raise
         except OSError:  # too many open files, say: there is another tick
             return
+        newest = max((int(name) for name in names if name.isdecimal()), default=0)
         seen = max(self._status.generation, self._status.failure.generation)
         if self._next is None and newest > seen:
             try:

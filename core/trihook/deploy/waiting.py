@@ -9,13 +9,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from trihook.deploy.logs import read_logs
-from trihook.deploy.status import Failure, is_supervised, read_status
-from trihook.deploy.storage import explained
+from trihook.deploy.status import LOCK, Failure, is_supervised, read_status, take
+from trihook.deploy.storage import explained, is_still, opened
 from trihook.errors import DeploymentError
 
 _POLL_SECONDS = 0.1
@@ -37,8 +37,8 @@ def wait_for_generation(folder: Path, generation: int, say: Callable[[str], obje
     """
     said = ""
     while True:
-        supervised = is_supervised(folder)  # before the status, which it ends with
         with explained(DeploymentError, f"service {folder.name!r} cannot be read"):
+            supervised = is_supervised(folder)  # before the status, which it ends with
             status = read_status(folder)
         if say and status.step not in ("", said):
             said = status.step
@@ -52,25 +52,43 @@ def wait_for_generation(folder: Path, generation: int, say: Callable[[str], obje
         time.sleep(_POLL_SECONDS)
 
 
-def stop_supervisor(folder: Path) -> None:
+@contextlib.contextmanager
+def stopped(folder: Path) -> Iterator[bool]:
     """End a supervisor, which ends the rest; where that hangs, the kernel ends it.
 
-    Raises :class:`trihook.DeploymentError` where the service's lock is held all the same: by a
-    deployment that was halted before there was a supervisor, say.
+    Yields whether the folder is still there, and of the service that it was of: another one may
+    have ended that, and a third have been deployed in its place. Meanwhile it is locked.
+    Raises :class:`trihook.DeploymentError` where the lock is held all the same: by a deployment
+    that was halted before there was a supervisor, say.
     """
+    with opened(folder / LOCK) as handle:
+        if handle is not None:
+            _end_supervisor(folder, handle)
+        yield handle is None or is_still(handle, folder / LOCK)
+
+
+def _end_supervisor(folder: Path, handle: int) -> None:
+    """Ask whoever has the lock to end, until it is ours."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _STOP_SECONDS
         asked = False
         while time.monotonic() < deadline:
-            if not is_supervised(folder):
+            if take(handle):
                 return
-            supervisor = read_status(folder).supervisor
-            if supervisor and not asked:
-                asked = True
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(supervisor, number)
+            if not asked and is_still(handle, folder / LOCK):
+                asked = _signal(read_status(folder).supervisor, number)
             time.sleep(_POLL_SECONDS)
-    raise DeploymentError(f"service {folder.name!r} does not end: its lock is held: {folder}/lock")
+    raise DeploymentError(
+        f"service {folder.name!r} does not end: its lock is held: {folder}/{LOCK}"
+    )
+
+
+def _signal(process: int, number: int) -> bool:
+    """Send a signal, if it is known to which process, and tell that."""
+    if process:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+    return process > 0
 
 
 def answers(url: str) -> bool:

@@ -78,7 +78,7 @@ def _launch(installation: Installation, options: ServerOptions, log_file: Path |
         log_start = log.stat().st_size if log.exists() else 0
         grace = options.exit_timeout and options.exit_timeout + GRACE_SECONDS
         charge = [str(os.getpid()), mark, str(folder), str(grace), *command]
-        supervisor, server = _spawn(charge, log, installation.environment())
+        supervisor, server = _spawn(charge, log, log_start, installation.environment())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -86,7 +86,7 @@ def _launch(installation: Installation, options: ServerOptions, log_file: Path |
 
 
 def _spawn(
-    charge: list[str], log: Path, environment: dict[str, str]
+    charge: list[str], log: Path, log_start: int, environment: dict[str, str]
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start the supervisor; return it and the process id of its Triton."""
     reading, writing = os.pipe()
@@ -102,10 +102,14 @@ def _spawn(
             )
         finally:
             os.close(writing)
-        server = pipe.readline()
+        try:
+            server = pipe.readline()
+        except BaseException:  # Ctrl-C
+            supervisor.terminate()
+            supervisor.wait()
+            raise
     if not server:
         supervisor.wait()
-        raise LocalTritonError(
-            f"tritonserver could not be started: {explain_failure(read_tail(log))}"
-        )
+        reason = explain_failure(read_tail(log, log_start))
+        raise LocalTritonError(f"tritonserver could not be started: {reason}")
     return supervisor, int(server)
