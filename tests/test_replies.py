@@ -1,6 +1,7 @@
 """Replies are JSON that every parser takes, or the bytes that the plugin made."""
 
 import json
+import tracemalloc
 
 import ml_dtypes
 import numpy as np
@@ -151,3 +152,13 @@ def test_an_error_tells_the_caller_exactly_this():
 def test_predictions_are_a_list_in_order(values):
     body = encode_predictions([encode_json(value) for value in values])
     assert json.loads(body) == {"predictions": values}
+
+
+@pytest.mark.parametrize("value", [1.5, {"outputs": {"y": np.ones(8, "f4")}}, "x" * 900])
+def test_a_short_body_takes_no_more_room_than_it_needs(value):
+    size = len(encode_json(value))
+    tracemalloc.start()
+    bodies = [encode_json(value) for _ in range(200)]
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken / len(bodies) < size + 200

@@ -14,6 +14,8 @@ from trihook.types import Reply
 
 JSON = "application/json"
 
+_SHORT = 1024  # bytes
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _SURROGATE = "it holds half a surrogate pair, which is no text"
 _REASONS = {
     "surrogates": _SURROGATE,
@@ -31,13 +33,14 @@ def encode_json(value: Any) -> bytes:
     """
     if isinstance(value, bytes):
         raise TypeError("it is bytes, which have a media type of their own")
-    option = orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.dumps(value, _encode_rest, option | orjson.OPT_SERIALIZE_NUMPY)
+        encoded = orjson.dumps(value, _encode_rest, _OPTIONS)
+        # a copy, for behind a short one orjson leaves 4 KB, and a request may have thousands
+        return encoded if len(encoded) > _SHORT else b"%b" % encoded
     except TypeError:
         # orjson refuses big-endian arrays outright; without its numpy option they come to us
         try:
-            return orjson.dumps(value, _encode_rest, option)
+            return orjson.dumps(value, _encode_rest, orjson.OPT_NON_STR_KEYS)
         except TypeError as exc:
             raise TypeError(_explain(exc)) from exc
 
