@@ -20,6 +20,8 @@ from trihook.types import Inference, Item, JsonValue, Model, ModelRef, Outputs, 
 _ANY_SIZE = sys.maxsize
 _QUICK_BELOW = 16 * 1024  # some 1,600 numbers, which take 0.2 ms
 _MOST_NAMES = 16  # of what was sent, in an error
+_NESTED = (list, dict)
+_VALUES = (list, int, float, bool, str)
 _MAX_DIMENSIONS = 32  # numpy 1.x has no arrays beyond that
 
 
@@ -80,7 +82,7 @@ def _tensors(data: JsonValue | bytes, model: Model) -> dict[str, JsonValue]:
             return inner
         if data and set(data) <= set(names):
             return data
-    elif isinstance(data, list | int | float | bool | str) and len(names) == 1:
+    elif isinstance(data, _VALUES) and len(names) == 1:
         return {names[0]: data}
     came = f"the names {_quoted(data)}" if isinstance(data, dict) else _kind(data)
     raise PayloadError(
@@ -131,13 +133,11 @@ def _holds_objects(value: JsonValue, depth: int = 0) -> bool:
     _check_depth(depth)
     if isinstance(value, list):
         return any(
-            _holds_objects(element, depth + 1)
-            for element in value
-            if isinstance(element, list | dict)
+            _holds_objects(element, depth + 1) for element in value if isinstance(element, _NESTED)
         )
     return isinstance(value, dict)
 
 
 def _encode(array: np.ndarray[Any, Any]) -> Any:
     """Return numbers as they are, for the JSON encoder, and texts as nested lists."""
-    return array if array.dtype != object else bytes_as_text(array.tolist())
+    return array if array.dtype.kind != "O" else bytes_as_text(array.tolist())

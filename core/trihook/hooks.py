@@ -67,8 +67,8 @@ class Hooks:
         answer = self._ask(call, model, {"item": item, "model": model, "request": request})
         if answer is None:
             return None
-        inference = Inference(answer) if isinstance(answer, Mapping) else answer
-        if not isinstance(inference, Inference) or not isinstance(inference.inputs, Mapping):
+        inference = answer if isinstance(answer, Inference) else Inference(answer)
+        if not isinstance(inference.inputs, (dict, Mapping)):  # the first tells at once
             raise _bad_answer(call, answer, "a mapping of input names to arrays, or an Inference")
         return inference
 

@@ -47,7 +47,7 @@ def _read_output(wanted: Any, model: Model) -> RequestedOutput:
 
 def read_parameters(parameters: Any) -> dict[str, Parameter]:
     """Return the parameters as the protocol has them; raises :class:`MisfitError` for others."""
-    if parameters == {}:
+    if type(parameters) is dict and not parameters:
         return {}
     if not isinstance(parameters, Mapping):
         raise MisfitError(f"parameters must be a mapping, got {type(parameters).__name__}")

@@ -82,7 +82,7 @@ class Batcher:
         if self.is_full(model.name, version):
             raise OverloadedError(f"as many items wait for model {model.name!r} as may")
         lane = self._lane(model, version)
-        parts = [list(cut(item, lane.limits.rows)) for item in items]
+        parts = [cut(item, lane.limits.rows) for item in items]
         submission = Submission(sum(map(len, parts)), deadline or Deadline(), request_id)
         queued = _enqueue(parts, submission)
         with self._polling:
@@ -127,15 +127,16 @@ class Batcher:
         self, model: Model, version: str, batch: Sequence[Queued]
     ) -> Iterator[dict[str, Array]]:
         parts = [queued.part for queued in batch]
+        submissions = {queued.submission for queued in batch}
         outputs, answered = self._client.infer(
             model,
             stack(parts),
             version=version,
             outputs=parts[0].inputs.outputs,
             parameters=parts[0].inputs.parameters,
-            request_id=_name(batch),
-            rows=sum(part.rows for part in parts),
-            deadline=max((queued.submission.deadline for queued in batch), key=lambda d: d.at),
+            request_id=_name(batch[0].submission, len(submissions) - 1),
+            rows=sum([part.rows for part in parts]),
+            deadline=max([each.deadline for each in submissions], key=lambda deadline: deadline.at),
         )
         if not version:
             self._on_version(model, answered)
@@ -155,15 +156,18 @@ def _group(
         return [((), deque(queued))]
     groups: dict[Hashable, deque[Queued]] = {}
     for one in queued:
-        groups.setdefault(likeness(one.part.inputs, model), deque()).append(one)
+        like = likeness(one.part.inputs, model)
+        group = groups.get(like)
+        if group is None:
+            groups[like] = deque((one,))
+        else:
+            group.append(one)
     return groups.items()
 
 
-def _name(batch: Sequence[Queued]) -> str:
+def _name(first: Submission, others: int) -> str:
     """Return an id for Triton's log: that of the first request, and how many more there are."""
-    first = batch[0].submission.request_id
-    others = {id(queued.submission) for queued in batch} if len(batch) > 1 else ()
-    return f"{first}+{len(others) - 1}" if len(others) > 1 else first
+    return f"{first.request_id}+{others}" if others else first.request_id
 
 
 def _collect(
@@ -177,6 +181,8 @@ def _collect(
 
 
 def _join(item: Inputs, shares: Sequence[Result]) -> Result:
+    if len(shares) == 1 and isinstance(shares[0], dict):
+        return join(item, [shares[0]])
     error = next((share for share in shares if isinstance(share, ScoringError)), None)
     if error is not None:
         return error

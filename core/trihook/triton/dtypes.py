@@ -60,7 +60,7 @@ def cast(array: Array, datatype: str) -> Array:
 
 def size_of(array: Array) -> int:
     """Return how many bytes the values of a tensor have; texts without their lengths."""
-    return sum(map(len, array.ravel())) if array.dtype == object else array.nbytes
+    return sum(map(len, array.ravel())) if array.dtype.kind == "O" else array.nbytes
 
 
 def round_bf16(array: Array) -> Array:

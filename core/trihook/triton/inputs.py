@@ -27,6 +27,7 @@ from trihook.types import (
 )
 
 _BOOLEANS = frozenset({bool, np.bool_})
+_LISTS = (list, tuple)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +104,7 @@ def _to_array(value: ArrayLike | JsonValue, spec: TensorSpec) -> Array:
         is_list = isinstance(value, list | tuple)
         came = "the lists in it are not of one length" if is_list else type(value).__name__
         raise MisfitError(came) from exc
-    if array.dtype.kind in "iuf" and isinstance(value, list | tuple):
+    if array.dtype.kind in "iuf" and isinstance(value, _LISTS):
         _check_kinds(value, array.ndim)
     if spec.datatype == "UINT64" and array.dtype == np.float64:
         return _reread_integers(value, array)
@@ -148,7 +149,7 @@ def _check_names(inference: Inference, model: Model) -> None:
 def _read_padding(inference: Inference, model: Model) -> dict[str, Scalar]:
     """Return the padding of the inputs that were given, in their datatypes."""
     padding: Any = inference.padding
-    if padding == {}:
+    if type(padding) is dict and not padding:
         return {}
     if not isinstance(padding, Mapping):
         raise MisfitError(f"padding must be a mapping of inputs, got {type(padding).__name__}")
@@ -175,8 +176,11 @@ def _read_padding_value(value: Any, spec: TensorSpec) -> Scalar:
 
 def _count_rows(fitted: Mapping[str, Array], model: Model) -> int:
     """Return how many rows the tensors of a batch have, 0 where they have no batch dimension."""
-    declared = {spec.name: len(spec.shape) for spec in model.inputs}
-    having = [name for name, array in fitted.items() if array.ndim > declared[name]]
+    having = [
+        spec.name
+        for spec in model.inputs
+        if spec.name in fitted and fitted[spec.name].ndim > len(spec.shape)
+    ]
     if not having:
         return 0
     if len(having) < len(fitted):

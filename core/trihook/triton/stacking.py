@@ -7,7 +7,7 @@ parts' arrays, which the wire format writes one after the other.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -20,32 +20,29 @@ Pieces: TypeAlias = "Mapping[str, Sequence[Array]]"
 """Tensors by name, each in pieces along the batch dimension; one piece where there is none."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Rows ``start`` to ``stop`` of an item; 0 to 0 where there are no rows."""
+    """Rows ``start`` to ``stop`` of an item, ``rows`` of them; 0 to 0 where there are no rows."""
 
-    inputs: Inputs
-    start: int = 0
-    stop: int = 0
+    __slots__ = ("inputs", "rows", "start", "stop")
 
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return self.stop - self.start
+    def __init__(self, inputs: Inputs, start: int = 0, stop: int = 0) -> None:
+        self.inputs, self.start, self.stop = inputs, start, stop
+        self.rows = stop - start
 
 
-def cut(item: Inputs, limit: int) -> Iterator[Part]:
-    """Yield the parts of an item, at most ``limit`` rows each; one part where it has no rows.
+def cut(item: Inputs, limit: int) -> list[Part]:
+    """Return the parts of an item, at most ``limit`` rows each; one part where it has no rows.
 
     Of several parts none is padded: their outputs belong together, and must be of one length.
     """
     if not limit:
-        yield Part(item)
-        return
-    if item.rows > limit and item.padding:
+        return [Part(item)]
+    if item.rows <= limit:
+        return [Part(item, 0, item.rows)]
+    if item.padding:
         item = replace(item, padding={})
-    for start in range(0, item.rows, limit):
-        yield Part(item, start, min(start + limit, item.rows))
+    starts = range(0, item.rows, limit)
+    return [Part(item, start, min(start + limit, item.rows)) for start in starts]
 
 
 def likeness(item: Inputs, model: Model) -> Hashable:
@@ -53,9 +50,14 @@ def likeness(item: Inputs, model: Model) -> Hashable:
 
     The lengths that an item lets be padded do not count.
     """
-    shapes = tuple(
-        (name, _shape_of_likes(name, array, item, model)) for name, array in item.tensors.items()
-    )
+    tensors = item.tensors.items()
+    shapes: Hashable
+    if item.padding:
+        shapes = tuple(
+            [(name, _shape_of_likes(name, array, item, model)) for name, array in tensors]
+        )
+    else:
+        shapes = tuple([(name, array.shape[1:]) for name, array in tensors])
     # by how they are written: true is not 1, and no NaN is like another to Python
     parameters = repr(sorted(item.parameters.items())) if item.parameters else ""
     return shapes, item.outputs, parameters

@@ -83,9 +83,7 @@ def encode_request(
 
 def shareable_size(tensors: Pieces) -> int:
     """Return how many bytes of shared memory hold all numbers among the tensors."""
-    return sum(
-        [piece.nbytes for pieces in tensors.values() for piece in pieces if piece.dtype != object]
-    )
+    return sum([p.nbytes for pieces in tensors.values() for p in pieces if p.dtype.kind != "O"])
 
 
 def _gather(pieces: Sequence[Array]) -> Sequence[Array]:
