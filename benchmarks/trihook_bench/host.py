@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,17 +48,22 @@ def plan_of_triton(work: str, repository: Path) -> Path:
 
 
 def plan_of_items(items: int) -> Path:
-    """Write a plan of requests with so many vectors each."""
-    instances = [[0.0, *range(1, 8)]] * items
-    body = json.dumps({"instances": instances}).encode()
-    return _plan(f"items-{items}", body, "/score/vector", nonces=64)
+    """Write a plan of requests with so many vectors each, all of them different."""
+    vectors = np.arange(items)[:, np.newaxis] + np.arange(8.0)
+    body = json.dumps({"instances": vectors.tolist()})
+    replies = [{"outputs": {"y": (2 * vector).tolist()}} for vector in vectors]
+    return _plan(f"items-{items}", body, {"predictions": replies}, "/score/vector", nonces=64)
 
 
 def plan_of_bytes(size: int) -> Path:
     """Write a plan of requests with one vector each, whose bodies have about so many bytes."""
-    body = json.dumps([0.0, *np.tile([1.5, 2.25, -3.125, 42.0], size // 24).tolist()]).encode()
-    return _plan(f"bytes-{size}", body, "/score/wide", nonces=4)
+    values = np.array([0.0, *np.tile([1.5, 2.25, -3.125, 42.0], size // 24)])
+    reply = {"outputs": {"y": (2 * values).tolist()}}
+    return _plan(f"bytes-{size}", json.dumps(values.tolist()), reply, "/score/wide", nonces=4)
 
 
-def _plan(name: str, body: bytes, path: str, nonces: int) -> Path:
-    return write_plan(PLANS / "host" / name, VECTOR, [Case(body, {}, "", {})], Target(path), nonces)
+def _plan(name: str, body: str, reply: Any, path: str, nonces: int) -> Path:
+    """Write a plan of one template; ``reply`` is what comes where the nonce is 0."""
+    ending = json.dumps(reply, separators=(",", ":")).partition("0.0")[2]
+    case = Case(body.encode(), {}, "", {}, ending)
+    return write_plan(PLANS / "host" / name, VECTOR, [case], Target(path), nonces)

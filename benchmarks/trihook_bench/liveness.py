@@ -42,7 +42,7 @@ def measure_liveness(
     with running_host(backend) as host, ThreadPoolExecutor(1) as pool:
         idle, _ = _ask(host.port, 2)
         run_load(plan, host.port, CLIENTS, 1)
-        posting = pool.submit(run_load, plan, host.port, CLIENTS, seconds + 1)
+        posting = pool.submit(run_load, plan, host.port, CLIENTS, seconds + 3)  # to the very end
         time.sleep(0.5)
         busy, failed = _ask(host.port, seconds)
         load = posting.result()

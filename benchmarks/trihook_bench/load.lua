@@ -9,7 +9,8 @@
 -- checked:
 --   none    only the status
 --   text    the reply holds this text
---   number  the first number in brackets is twice the nonce
+--   number  the first number in brackets is twice the nonce, and the reply ends with the bytes of
+--           the file "ending", if there is one
 --   float   the FP32 that begins so many bytes before the end is twice the nonce, or the value
 --   bytes   the reply ends with the bytes of this file
 -- A reply to a text or number that is shorter than the case's "shortest", or tells of an error, is
@@ -66,6 +67,7 @@ function init(args)
   for _, case in ipairs(plan.cases) do
     case.before, case.after = read(case.before), read(case.after)
     if case.bytes then case.bytes = read(case.bytes) end
+    case.ending = case.ending and read(case.ending) or ""
     if plan.nonces == 0 then add(plan, case) end
     for i = 1, plan.nonces do add(plan, case, id * plan.nonces + i) end
   end
@@ -92,7 +94,8 @@ end
 
 function checks.number(body, case, value)
   local found = tonumber(body:match("%[[%[%s]*(-?%d[%d%.eE+-]*)"))
-  return is_whole(body, case) and found == value
+  local ends = case.ending == "" or body:sub(-#case.ending) == case.ending
+  return is_whole(body, case) and found == value and ends
 end
 
 function checks.float(body, case, value)

@@ -55,6 +55,8 @@ def _plain_case(
         fields["check"] = "none"
     elif work.nonce:
         fields |= {"check": "number", "nonce": "text", "shortest": len(body) // 2}
+        if case.ending:
+            fields |= _write(stem, ending=case.ending.encode())
     else:
         fields |= {"check": "text", "text": json.dumps(case.answer)}
     return fields, {"Content-Type": work.media_type, **dict(target.headers)}

@@ -36,13 +36,15 @@ _SCALING = {"scaling": "NONE", "mean": "127", "std": "128"}
 class Case:
     """One request of a work: as a caller sends it, as tensors, and its right answer.
 
-    ``answer`` is the text that a reply must hold; ``outputs`` are the model's, by name.
+    ``answer`` is the text that a reply must hold; ``outputs`` are the model's, by name. Where there
+    is an ``ending``, a reply ends so, from behind the number that answers the nonce.
     """
 
     body: bytes
     tensors: Tensors
     answer: str
     outputs: Tensors
+    ending: str = ""
 
 
 @dataclass(frozen=True)
