@@ -45,3 +45,16 @@ def test_a_taken_port_is_named_with_its_address() -> None:
 def test_what_cannot_be_bound_is_refused(address: str, port: int, reason: str) -> None:
     with ExitStack() as stack, pytest.raises(LocalTritonError, match=reason):
         reserve(stack, address, port)
+
+
+def test_a_port_that_was_asked_for_is_reserved_once() -> None:
+    with ExitStack() as first:
+        port = reserve(first, "127.0.0.1", 0)
+    with ExitStack() as first:
+        reserve(first, "127.0.0.1", port)
+        with ExitStack() as second, pytest.raises(LocalTritonError, match="is starting there"):
+            reserve(second, "127.0.0.1", port)
+        with listen(port):
+            pass
+    with ExitStack() as second:
+        reserve(second, "127.0.0.1", port)
