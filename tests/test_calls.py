@@ -28,15 +28,17 @@ def test_a_plugin_is_to_blame_where_its_hook_took_most_of_the_time(calls, second
 
 
 def test_calls_that_have_ended_and_those_under_way_count():
-    watch, end = Stopwatch(), threading.Event()
+    watch, begun, end = Stopwatch(), threading.Event(), threading.Event()
     assert watch.seconds == 0
     assert watch.timed(lambda piece: time.sleep(0.05) or piece)(7) == 7
     assert watch.seconds >= 0.05
     before = watch.seconds
-    thread = threading.Thread(target=watch.timed(end.wait), args=[20])
+    wait = watch.timed(lambda seconds: begun.set() or end.wait(seconds))
+    thread = threading.Thread(target=wait, args=[20])
     thread.start()
-    time.sleep(0.1)
-    assert watch.seconds > before + 0.04
+    assert begun.wait(20)
+    time.sleep(0.05)
+    assert watch.seconds >= before + 0.05
     end.set()
     thread.join()
 

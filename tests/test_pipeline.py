@@ -503,7 +503,7 @@ def end():
     event.set()
 
 
-def _late(harness, *items, seconds=0.2):
+def _late(harness, *items, seconds=0.6):
     with pytest.raises(DeadlineError) as caught:
         harness.service.pipeline.score(make_request(*items), Deadline.after(seconds))
     return caught.value

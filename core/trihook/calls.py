@@ -63,8 +63,8 @@ class Stopwatch:
     def seconds(self) -> float:
         """How long they have taken so far."""
         ended = list(self._ended)
-        under_way = (len(self._begun) - len(ended)) * time.perf_counter()
-        return sum(ended) + under_way - sum(self._begun)
+        begun = list(self._begun)
+        return sum(ended) + (len(begun) - len(ended)) * time.perf_counter() - sum(begun)
 
 
 def late_error(calls: Sequence[HookCall], seconds: float, elapsed: float) -> DeadlineError:

@@ -26,7 +26,6 @@ from trihook.plugins import CORE
 from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher, Result
 from trihook.triton.catalog import Catalog
-from trihook.triton.client import is_refusal
 from trihook.triton.dtypes import size_of
 from trihook.triton.inputs import Inputs
 from trihook.types import Model, ModelRef, ScoringRequest
@@ -93,8 +92,9 @@ class _Run:
         scored = [Scored(item) for item in self.request.items]
         self._pass(scored, model, ref)
         passed = [one for one in scored if one.error is None]
-        refused = [one for one in scored if _may_pass_again(one.error, model)]
-        latest = self._pass_again(refused, model, ref) if refused else model
+        refused = [one for one in scored if isinstance(one.error, TritonError)]
+        may_pass = refused and not model.stateful  # whose state the first pass may have changed
+        latest = self._pass_again(refused, model, ref) if may_pass else model
         self._begin("postprocess")
         self._reply(passed, model)
         self._reply([one for one in refused if one.error is None], latest)
@@ -236,10 +236,6 @@ class _Run:
         try:
             return self.runtime.run_hooks(watch.timed(function), work, self.deadline)
         except TimeoutError as exc:
-            elapsed = sum(self.seconds.values()) + time.perf_counter() - self.began
-            raise late_error(calls, watch.seconds, elapsed) from exc
-
-
-def _may_pass_again(error: ScoringError | None, model: Model) -> bool:
-    """Tell whether a model that has changed may be why, and a second inference does no harm."""
-    return isinstance(error, TritonError) and (not model.stateful or is_refusal(error))
+            lasted = time.perf_counter() - self.began
+            elapsed = sum(self.seconds.values()) + lasted
+            raise late_error(calls, min(watch.seconds, lasted), elapsed) from exc

@@ -237,10 +237,33 @@ def test_who_waits_for_the_end_of_a_service_leaves_its_successor_alone(running, 
 
     service, sent, replaced = running("vector", supervisor=4711), [], []
     held = running.held.pop()
-    monkeypatch.setattr(waiting.os, "kill", signalled)
+    monkeypatch.setattr(waiting, "_signal", lambda pid, number, _: signalled(pid, number) or True)
     service.delete()
     assert sent == [signal.SIGTERM]
     assert replaced[0].status.generation == 1
+
+
+def test_a_process_that_has_the_number_of_a_supervisor_is_not_ended(running, monkeypatch):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        service = running("vector", supervisor=other.pid)
+        monkeypatch.setattr(waiting, "_STOP_SECONDS", 0.3)
+        with pytest.raises(DeploymentError, match="does not end: its lock is held"):
+            service.delete()
+        assert other.poll() is None
+        other.communicate(b"\n")
+        assert other.returncode == 0
+
+
+def test_who_waits_for_a_service_hears_that_it_was_replaced(running, monkeypatch):
+    service = running("vector")
+
+    def replace_it(_):
+        shutil.rmtree(service.folder)
+        running("vector")
+
+    monkeypatch.setattr(waiting.time, "sleep", replace_it)
+    with pytest.raises(DeploymentError, match="service 'vector' was replaced meanwhile"):
+        waiting.wait_for_generation(service.folder, 2, None)
 
 
 def test_a_service_whose_supervisor_cannot_be_started_is_not_left(home, model, monkeypatch):

@@ -337,6 +337,21 @@ def test_a_model_that_changes_during_a_reading_stays_as_it_was_read_last():
     assert dict(catalog.models) == {"a": RELOADED, "b": B}
 
 
+def test_a_pinned_version_that_changes_during_a_reading_stays_as_it_was_read_last(clock):
+    triton, catalog = _catalog(NEWER)
+    old = catalog.find("a", "1")
+    clock.now += 1.1
+    triton.take_questions()
+    reading = gevent.spawn(catalog.refresh)
+    while "models/a/versions/1/config" not in triton.asked:
+        gevent.sleep(0)
+    triton.load(replace(NEWER, max_batch_size=8))
+    changed = catalog.changed(old, pinned=True)
+    reading.get()
+    assert changed.max_batch_size == 8
+    assert catalog.find("a", "1") == changed
+
+
 def test_a_refused_model_that_did_not_change_is_none():
     _, catalog = _catalog(A)
     assert catalog.changed(A) is None

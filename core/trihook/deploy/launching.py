@@ -10,6 +10,8 @@ from pathlib import Path
 
 from trihook.errors import DeploymentError
 
+SUPERVISOR = "trihook.deploy.supervisor"
+
 
 def listen(port: int) -> socket.socket:
     """Return a socket that listens at the port; 0 picks one. Raises ``DeploymentError``."""
@@ -28,7 +30,7 @@ def spawn_supervisor(folder: Path, listener: socket.socket, held: int) -> None:
     numbers = (listener.fileno(), held)
     with (folder / "logs" / "service.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-            [sys.executable, "-m", "trihook.deploy.supervisor", str(folder), *map(str, numbers)],
+            [sys.executable, "-m", SUPERVISOR, str(folder), *map(str, numbers)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -118,8 +118,9 @@ def _launch(service: LocalService, folder: Path, listener: socket.socket) -> Non
         try:
             spawn_supervisor(service.folder, listener, held)
         except BaseException:  # Ctrl-C among them
-            ending.close()  # for the lock is waited for
-            service.delete()
+            with opened(service.folder) as found:
+                ending.close()  # for the lock is waited for
+                _delete(service, found)
             raise
 
 

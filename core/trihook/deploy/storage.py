@@ -45,14 +45,14 @@ def staged(area: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[int | None]:
+def opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int | None]:
     """Yield a handle of a file or folder, ``None`` if there is none.
 
     While it is open, nothing else gets the number by which :func:`is_still` tells it from what
     has come in its place.
     """
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, flags)
     except FileNotFoundError:
         yield None
         return
@@ -105,9 +105,10 @@ def discard(folder: Path, area: Path) -> None:
     it goes file by file.
     """
     try:
-        with staged(area) as trash, contextlib.suppress(FileNotFoundError):
-            folder.rename(trash / "discarded")
-            _flush(folder.parent)
+        with opened(folder) as found, staged(area) as trash:
+            if is_still(found, folder):  # the area has been swept, which may take its time
+                folder.rename(trash / "discarded")
+                _flush(folder.parent)
     except OSError as exc:
         if exc.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EXDEV):
             raise

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from trihook.deploy.launching import SUPERVISOR
 from trihook.deploy.logs import read_logs
 from trihook.deploy.status import LOCK, Failure, is_supervised, read_status, take
 from trihook.deploy.storage import explained, is_still, opened
@@ -35,60 +36,73 @@ def wait_for_generation(folder: Path, generation: int, say: Callable[[str], obje
 
     ``say`` is told each step. Raises :class:`trihook.DeploymentError` where it fails.
     """
-    said = ""
-    while True:
-        with explained(DeploymentError, f"service {folder.name!r} cannot be read"):
-            supervised = is_supervised(folder)  # before the status, which it ends with
-            status = read_status(folder)
-        if say and status.step not in ("", said):
-            said = status.step
-            say(said)
-        if status.failure.generation == generation:
-            raise DeploymentError(_explain(folder.name, status.failure))
-        if status.generation >= generation:
-            return
-        if not supervised:
-            raise DeploymentError(_explain_silence(folder))
-        time.sleep(_POLL_SECONDS)
+    with opened(folder) as found:
+        said = ""
+        while True:
+            with explained(DeploymentError, f"service {folder.name!r} cannot be read"):
+                supervised = is_supervised(folder)  # before the status, which it ends with
+                status = read_status(folder)
+            if not is_still(found, folder):
+                how = "replaced" if folder.is_dir() else "deleted"
+                raise DeploymentError(f"service {folder.name!r} was {how} meanwhile")
+            if say and status.step not in ("", said):
+                said = status.step
+                say(said)
+            if status.failure.generation == generation:
+                raise DeploymentError(_explain(folder.name, status.failure))
+            if status.generation >= generation:
+                return
+            if not supervised:
+                raise DeploymentError(_explain_silence(folder))
+            time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager
 def stopped(folder: Path) -> Iterator[bool]:
     """End a supervisor, which ends the rest; where that hangs, the kernel ends it.
 
-    Yields whether the folder is still there, and of the service that it was of: another one may
-    have ended that, and a third have been deployed in its place. Meanwhile it is locked.
+    Yields whether the folder is still there, and the one that it was: another process may have
+    removed that, and a third have put one in its place. Meanwhile it is locked.
     Raises :class:`trihook.DeploymentError` where the lock is held all the same: by a deployment
     that was halted before there was a supervisor, say.
     """
-    with opened(folder / LOCK) as handle:
+    with opened(folder) as found, opened(folder / LOCK, os.O_RDWR) as handle:
         if handle is not None:
             _end_supervisor(folder, handle)
-        yield handle is None or is_still(handle, folder / LOCK)
+        yield is_still(found, folder)
 
 
 def _end_supervisor(folder: Path, handle: int) -> None:
-    """Ask whoever has the lock to end, until it is ours."""
+    """Ask whoever has the lock to end, until it is ours, or that of a folder which is gone."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _STOP_SECONDS
         asked = False
         while time.monotonic() < deadline:
-            if take(handle):
+            if take(handle) or not is_still(handle, folder / LOCK):
                 return
-            if not asked and is_still(handle, folder / LOCK):
-                asked = _signal(read_status(folder).supervisor, number)
+            asked = asked or _signal(read_status(folder).supervisor, number, folder)
             time.sleep(_POLL_SECONDS)
     raise DeploymentError(
         f"service {folder.name!r} does not end: its lock is held: {folder}/{LOCK}"
     )
 
 
-def _signal(process: int, number: int) -> bool:
-    """Send a signal, if it is known to which process, and tell that."""
-    if process:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, number)
-    return process > 0
+def _signal(process: int, number: int, folder: Path) -> bool:
+    """Send a signal to the folder's supervisor; return False where that has another number.
+
+    It may have written none yet, or be another container's; or one that is gone has left its own,
+    and who has the lock is but looking.
+    """
+    try:
+        command = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+        if SUPERVISOR.encode() not in command or os.fsencode(folder.name) not in map(
+            os.path.basename, command
+        ):
+            return False
+        os.kill(process, number)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return True
 
 
 def answers(url: str) -> bool:

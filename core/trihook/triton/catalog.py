@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import gevent
 
@@ -23,6 +23,8 @@ _LOG = logging.getLogger(__name__)
 _REREAD_PAUSE = 1.0  # seconds; a flood of refused requests must not become one of metadata reads
 _MOST_REREADS = 64  # in that time; nor must one of names that do not exist
 
+K = TypeVar("K")
+M = TypeVar("M", Model, "Model | None")
 _Reading: TypeAlias = "gevent.Greenlet[..., ScoringError | None]"
 
 
@@ -169,7 +171,7 @@ class Catalog:
     def _read_index(self) -> None:
         index = self._client.index()
         served = _by_name(index)
-        before = self._models
+        before, pinned_before = self._models, dict(self._pinned)
         used, self._used = self._used, set()
         models = {}
         for name, versions in served.items():
@@ -180,15 +182,10 @@ class Catalog:
             if known is not None:
                 models[name] = known
         pinned = {key: self._read(*key) for key in list(self._pinned) if key[0] in used}
-        now = self._models  # where a single model may have been read meanwhile
-        self._models = MappingProxyType(
-            {
-                name: model if now.get(name) is before.get(name) else now[name]
-                for name, model in models.items()
-            }
-        )
+        self._models = MappingProxyType(_latest(models, before, self._models))
         self._served = served
         self._listed = frozenset(entry["name"] for entry in index)
+        pinned = _latest(pinned, pinned_before, self._pinned)
         self._pinned = {
             key: model
             for key, known in self._pinned.items()
@@ -219,7 +216,7 @@ class Catalog:
         if now - self._reread.get(key, float("-inf")) < _REREAD_PAUSE:
             return False
         self._reread = {k: t for k, t in self._reread.items() if now - t < _REREAD_PAUSE}
-        if len(self._reread) >= _MOST_REREADS:
+        if key[0] not in self._listed and len(self._reread) >= _MOST_REREADS:
             return False
         self._reread[key] = now
         return True
@@ -233,6 +230,13 @@ def _wait_for(reading: _Reading, deadline: Deadline | None) -> None:
             raise error
         return
     raise DeadlineError("Triton did not tell about its models in time")
+
+
+def _latest(read: Mapping[K, M], before: Mapping[K, Model], now: Mapping[K, Model]) -> dict[K, M]:
+    """Return what was read, but for what has been read once more meanwhile."""
+    return {
+        key: model if now.get(key) is before.get(key) else now[key] for key, model in read.items()
+    }
 
 
 def _by_name(index: list[dict[str, str]]) -> dict[str, tuple[str, ...]]:

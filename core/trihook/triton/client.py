@@ -228,7 +228,7 @@ class TritonRefusalError(Exception):
 
 
 def is_refusal(error: ScoringError) -> bool:
-    """Tell whether Triton refused an inference, which then has not run."""
+    """Tell whether Triton answered an inference with an error, which is that of all its items."""
     return isinstance(error, TritonError) and isinstance(error.__cause__, TritonRefusalError)
 
 

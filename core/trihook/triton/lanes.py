@@ -72,7 +72,7 @@ class Lane:
         self._share = share
         self._counted = counted
         self._turns: dict[Hashable, deque[deque[Queued]]] = {}
-        self._turn = 0
+        self._line: dict[Submission, None] = {}  # of those that wait, by their last turn
         self._under_way = 0
         self._lasted = 0.0
         self._gathering: Submission | None = None
@@ -87,10 +87,12 @@ class Lane:
         self._present += 1
         self._few = self._few + 1 if self._present <= _FEW else 0
         try:
-            own.turn = self._turn
             for likeness, parts in groups:
                 self._turns.setdefault(likeness, deque()).append(parts)
                 own.queued += len(parts)
+                own.groups[likeness] = None
+            if own.groups:
+                self._line[own] = None
             self.waiting += min(own.queued, self._counted)
             if self._gathering is None and self._may_run(self._under_way + 1):
                 if self._may_have_company():
@@ -191,29 +193,21 @@ class Lane:
         self._lasted = (time.monotonic() - began) * alone
 
     def _take(self) -> list[Queued]:
-        """Take the next batch: of the group whose submission is next, each of them in turn."""
+        """Take the next batch: of a group of the submission that is next, each of them in turn."""
         batch: list[Queued] = []
-        self._turn += 1
         while self._turns and not batch:
             likeness = self._next()
-            turns = self._turns[likeness]
-            self._fill(batch, turns)
-            if not turns:
+            self._fill(batch, likeness)
+            if not self._turns[likeness]:
                 del self._turns[likeness]
-        for queued in batch:
-            queued.submission.turn = self._turn + 1  # after those who come before the next one
         return batch
 
     def _next(self) -> Hashable:
-        """Return the group of the submission whose last turn is the longest ago."""
-        if len(self._turns) == 1:
-            return next(iter(self._turns))
-        return min(
-            self._turns,
-            key=lambda likeness: min([parts[0].submission.turn for parts in self._turns[likeness]]),
-        )
+        """Return a group of the submission whose last turn is the longest ago."""
+        return next(iter(next(iter(self._line)).groups))
 
-    def _fill(self, batch: list[Queued], turns: deque[deque[Queued]]) -> None:
+    def _fill(self, batch: list[Queued], likeness: Hashable) -> None:
+        turns = self._turns[likeness]
         room = self.limits.rows
         while turns:
             parts = turns[0]
@@ -222,9 +216,14 @@ class Lane:
                 return
             queued = parts.popleft()
             turns.popleft()
+            submission = queued.submission
+            del self._line[submission]
             if parts:
                 turns.append(parts)
-            submission = queued.submission
+            else:
+                del submission.groups[likeness]
+            if submission.groups:
+                self._line[submission] = None  # at its end
             submission.queued -= 1
             if submission.queued < self._counted:
                 self.waiting -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 from typing import Any
 
 from gevent.hub import Waiter, get_hub
@@ -19,11 +20,11 @@ class Submission:
         "_waiter",
         "abandoned",
         "deadline",
+        "groups",
         "left",
         "queued",
         "request_id",
         "results",
-        "turn",
     )
 
     def __init__(self, count: int, deadline: Deadline, request_id: str) -> None:
@@ -33,7 +34,7 @@ class Submission:
         self.request_id = request_id
         self.abandoned = False
         self.queued = 0  # parts that a lane has not begun
-        self.turn = 0  # the lane's, when it last began one
+        self.groups: dict[Hashable, None] = {}  # what they are like
         self._error: BaseException | None = None
         self._waiter: Waiter | None = None
 
