@@ -338,12 +338,15 @@ def test_a_model_that_changes_during_a_reading_stays_as_it_was_read_last():
 
 
 def test_a_pinned_version_that_changes_during_a_reading_stays_as_it_was_read_last(clock):
-    triton, catalog = _catalog(NEWER)
+    triton, catalog = _catalog(NEWER, replace(B, version="4", versions=("1", "2", "3", "4")))
     old = catalog.find("a", "1")
+    for version in "123":
+        catalog.find("b", version)
+    catalog.find("a", "1")  # so that it is in use
     clock.now += 1.1
     triton.take_questions()
     reading = gevent.spawn(catalog.refresh)
-    while "models/a/versions/1/config" not in triton.asked:
+    while "models/b/versions/1" not in triton.asked:  # after that of a
         gevent.sleep(0)
     triton.load(replace(NEWER, max_batch_size=8))
     changed = catalog.changed(old, pinned=True)
