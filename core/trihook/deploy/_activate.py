@@ -34,9 +34,7 @@ def main() -> None:
         os.dup2(number, place)
         os.close(number)
     for number in handed:
-        if number >= _FIRST + len(
-            handed
-        ):  # else the port would stay open when the command closes it
+        if number >= _FIRST + len(handed):  # or its port would outlive the one that is closed
             os.close(number)
     if handed:
         os.environ["LISTEN_FDS"] = str(len(handed))

@@ -88,16 +88,15 @@ def _end_supervisor(folder: Path, handle: int) -> None:
 
 
 def _signal(process: int, number: int, folder: Path) -> bool:
-    """Send a signal to the folder's supervisor; return False where that has another number.
+    """Send a signal to a process; return False if it is not the folder's supervisor.
 
-    It may have written none yet, or be another container's; or one that is gone has left its own,
-    and who has the lock is but looking.
+    That may have written its number not yet, or in another container; or one that is gone has
+    left its own, and whoever has the lock is but looking.
     """
     try:
         command = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-        if SUPERVISOR.encode() not in command or os.fsencode(folder.name) not in map(
-            os.path.basename, command
-        ):
+        names = [Path(os.fsdecode(argument)).name for argument in command]
+        if SUPERVISOR not in names or folder.name not in names:
             return False
         os.kill(process, number)
     except (FileNotFoundError, ProcessLookupError):
