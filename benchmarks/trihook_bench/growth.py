@@ -22,7 +22,7 @@ from trihook_bench.load import Load
 from trihook_bench.places import LOGS, MODELS
 from trihook_bench.repository import WIDTH, add_doubling, add_ensemble, add_idle
 from trihook_bench.rounds import Run, interleave
-from trihook_bench.systems import Backend, running_triton
+from trihook_bench.systems import Backend, Running, running_triton
 
 ITEMS = (1, 4, 16, 64, 256)
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64)
@@ -73,21 +73,22 @@ def _measure_parts(backend: Backend, rounds: int, seconds: float) -> Iterator[tu
 
 
 def _with_items(backend: Backend, rounds: int, seconds: float) -> Loads:
+    """Measure in more rounds and longer ones: the target is that a vector costs no more at all."""
     with running_host(backend) as host:
-        runs = {str(n): Run(plan_of_items(n), host.port, 4) for n in ITEMS}
-        return interleave(runs, rounds, seconds)
+        runs = {str(n): _run(plan_of_items(n), host, backend, 4) for n in ITEMS}
+        return interleave(runs, 2 * rounds + 1, seconds + 1)
 
 
 def _with_connections(backend: Backend, rounds: int, seconds: float) -> Loads:
     plan = plan_of(VECTOR.name, backend.repository)
     with running_host(backend) as host:
-        runs = {str(n): Run(plan, host.port, n) for n in CONNECTIONS}
+        runs = {str(n): _run(plan, host, backend, n) for n in CONNECTIONS}
         return interleave(runs, rounds, seconds)
 
 
 def _with_bytes(backend: Backend, rounds: int, seconds: float) -> Loads:
     with running_host(backend) as host:
-        runs = {str(n): Run(plan_of_bytes(n), host.port, 2) for n in SIZES}
+        runs = {str(n): _run(plan_of_bytes(n), host, backend, 2) for n in SIZES}
         return interleave(runs, rounds, seconds)
 
 
@@ -101,7 +102,7 @@ def _with_models(rounds: int, seconds: float) -> Loads:
                 _triton_with(count, partial(add_ensemble, of=VECTOR.model))
             )
             host = ending.enter_context(running_host(triton))
-            runs[str(count)] = Run(plan, host.port, 1)
+            runs[str(count)] = _run(plan, host, triton, 1)
         return interleave(runs, rounds, seconds)
 
 
@@ -113,8 +114,8 @@ def _with_processes(rounds: int, seconds: float) -> dict[str, Loads]:
         for count in MODEL_COUNTS:
             triton = ending.enter_context(_triton_with(count, add_idle))
             host = ending.enter_context(running_host(triton))
-            runs[f"processes {count}"] = Run(plan, host.port, 1)
-            runs[f"direct {count}"] = Run(direct, triton.http, 1)
+            runs[f"processes {count}"] = _run(plan, host, triton, 1)
+            runs[f"direct {count}"] = Run(direct, triton.http, 1, (triton.session,))
         loads = interleave(runs, rounds, seconds)
     return {
         name: {str(count): loads[f"{name} {count}"] for count in MODEL_COUNTS}
@@ -145,8 +146,12 @@ def _with_plugins(backend: Backend, rounds: int, seconds: float, marks: str) -> 
                 _add_plugin(folder, f"idle{number}", marks)
             host = running_host(backend, {"PYTHONPATH": str(folder)})
             hosts[str(count)] = ending.enter_context(host)
-        runs = {count: Run(plan, host.port, 1) for count, host in hosts.items()}
+        runs = {count: _run(plan, host, backend, 1) for count, host in hosts.items()}
         return interleave(runs, rounds, seconds)
+
+
+def _run(plan: Path, host: Running, backend: Backend, connections: int) -> Run:
+    return Run(plan, host.port, connections, (*host.sessions, backend.session))
 
 
 def _add_plugin(folder: Path, name: str, marks: str) -> None:

@@ -39,11 +39,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Run:
-    """What to put to which port, at how many connections."""
+    """What to put to which port, at how many connections, and whose processes then work."""
 
     plan: Path
     port: int
     connections: int
+    sessions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,18 @@ def measure(
 def interleave(runs: Mapping[str, Run], rounds: int, seconds: float) -> dict[str, list[Load]]:
     """Make all runs once a round, after a second each to warm up; return each one's loads."""
     for run in runs.values():
-        run_load(run.plan, run.port, run.connections, 1)
+        _load(run, 1)
     loads: dict[str, list[Load]] = {name: [] for name in runs}
     for number in range(rounds):
         for name in rotated(list(runs), number):
-            run = runs[name]
-            loads[name].append(run_load(run.plan, run.port, run.connections, seconds))
+            loads[name].append(_load(runs[name], seconds))
     return loads
+
+
+def _load(run: Run, seconds: float) -> Load:
+    load = run_load(run.plan, run.port, run.connections, seconds)
+    settle(*run.sessions)
+    return load
 
 
 def rotated(names: Sequence[str], by: int) -> list[str]:

@@ -80,8 +80,8 @@ def _judge_items(loads: Mapping[str, list[Load]]) -> str:
     verdict = "met" if rise.median <= 0 else "**missed**"
     return (
         f"In requests of {most} a vector costs {rise.median:+.1%} ({rise.least:+.1%}…"
-        f"{rise.greatest:+.1%}) to what it does in those of {before}; the target is that its cost "
-        f"does not rise: {verdict}."
+        f"{rise.greatest:+.1%} in {len(loads[most])} rounds) to what it does in those of {before}; "
+        f"the target is that its cost does not rise: {verdict}."
     )
 
 

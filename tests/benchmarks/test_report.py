@@ -120,9 +120,7 @@ def test_there_is_no_verdict_on_wrong_answers(name, bad):
 
 def test_the_cost_of_an_item_is_not_to_rise():
     said = _growth("items", *_loads(100, 55))
-    assert (
-        "In requests of 2 a vector costs -9.1% (-9.1%…-9.1%) to what it does in those of 1" in said
-    )
+    assert "a vector costs -9.1% (-9.1%…-9.1% in 1 rounds) to what it does in those of 1" in said
     assert said.endswith("does not rise: met.")
     assert _growth("items", *_loads(100, 45)).endswith("does not rise: **missed**.")
 
