@@ -29,6 +29,7 @@ from trihook.config import Settings
 from trihook.deadline import Deadline
 from trihook.runtime import ThreadRuntime
 from trihook.testing import Harness, InlineRuntime, make_model, make_request
+from trihook.triton.catalog import Catalog
 
 MODEL = make_model("double", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"], max_batch_size=8)
 OTHER = replace(MODEL, name="other")
@@ -163,6 +164,34 @@ def test_a_wrapper_that_leaves_the_callers_choice_does_not_make_it_its_own():
 def test_a_plugins_choice_that_is_not_loaded_is_the_plugins_error():
     with pytest.raises(HookResultError, match="'Plugin' chose model 'none', which is not loaded"):
         _harness(_plugin(select_model=lambda: "none")).score(make_request([1.0]))
+
+
+def test_a_plugins_choice_that_is_not_ready_is_not_the_plugins_error(monkeypatch):
+    monkeypatch.setattr(Catalog, "lists", lambda _, name: name == "late")
+    with pytest.raises(TritonUnavailableError, match="model 'late' is not ready") as caught:
+        _harness(_plugin(select_model=lambda: "late")).score(make_request([1.0]))
+    assert (caught.value.stage, caught.value.plugin) == ("select_model", "")
+
+
+@pytest.mark.parametrize("plugins", [(), (_plugin(select_model=lambda: "double"),)])
+def test_the_version_alone_is_that_of_whichever_model_is_chosen(plugins):
+    harness = _harness(*plugins, models=[replace(MODEL, versions=("1", "2"))])
+    outcome = harness.score(make_request([1.0], version="1"))
+    assert (outcome.ref.version, outcome.model.version) == ("1", "1")
+    with pytest.raises(UnknownModelError, match="model 'double' at version '9' is not loaded"):
+        harness.score(make_request([1.0], version="9"))
+
+
+def test_the_version_of_the_named_model_is_not_that_of_another():
+    class Rerouting:
+        @hookimpl(wrapper=True)
+        def select_model(self):
+            yield
+            return "other"
+
+    harness = _harness(Rerouting(), models=[MODEL, OTHER])
+    outcome = harness.score(make_request([1.0], model="double", version="9"))
+    assert (outcome.ref.name, outcome.ref.version) == ("other", "")
 
 
 @pytest.mark.parametrize(

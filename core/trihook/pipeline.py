@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from trihook.calls import HookCall, Stopwatch, late_error
@@ -118,6 +118,8 @@ class _Run:
             raise answer
         if answer is None:
             raise UnknownModelError(self._no_choice(), stage="select_model")
+        if self.request.version and not (self.request.model or answer.version):
+            answer = replace(answer, version=self.request.version)  # of whichever is chosen
         return answer, call.answered
 
     def _ask_for_model(self, call: HookCall) -> ModelRef | ScoringError | None:
@@ -140,16 +142,21 @@ class _Run:
         if model is not None:
             return model
         what = f"model {ref.name!r}" + (f" at version {ref.version!r}" if ref.version else "")
-        is_named = (ref.name, ref.version) == (self.request.model, self.request.version)
-        if plugin != CORE and not is_named:
+        is_listed = self.catalog.lists(ref.name)
+        if is_listed and not ref.version:
+            raise TritonUnavailableError(f"{what} is not ready", stage="select_model")
+        if plugin != CORE and not self._is_callers(ref, is_listed):
             raise HookResultError(
                 f"plugin {plugin!r} chose {what}, which is not loaded",
                 stage="select_model",
                 plugin=plugin,
             )
-        if self.catalog.lists(ref.name) and not ref.version:
-            raise TritonUnavailableError(f"{what} is not ready", stage="select_model")
         raise UnknownModelError(f"{what} is not loaded", stage="select_model")
+
+    def _is_callers(self, ref: ModelRef, is_listed: bool) -> bool:
+        """Tell whether the request asks for just this, and be it the version of a chosen model."""
+        model = self.request.model or (ref.name if is_listed else "")
+        return (ref.name, ref.version) == (model, self.request.version)
 
     def _pass(self, scored: Sequence[Scored], model: Model, ref: ModelRef) -> None:
         """Take items to their outputs."""
