@@ -231,9 +231,12 @@ def test_another_unknown_model_is_looked_up_too():
     assert triton.asked == ["repository/index"] * 2
 
 
-def test_a_flood_of_unknown_names_is_not_one_of_readings(clock):
+@pytest.mark.parametrize(
+    "unknown", [lambda n: (f"none-{n}", ""), lambda n: ("a", str(n + 2))], ids=["names", "versions"]
+)
+def test_a_flood_of_unknown_names_is_not_one_of_readings(clock, unknown):
     triton, catalog = _catalog(A)
-    assert {catalog.find(f"none-{n}") for n in range(500)} == {None}
+    assert {catalog.find(*unknown(n)) for n in range(500)} == {None}
     assert len(triton.take_questions()) == 64
     clock.now += 1.1
     triton.load(B)

@@ -21,7 +21,7 @@ from trihook.types import Model, Option
 
 _LOG = logging.getLogger(__name__)
 _REREAD_PAUSE = 1.0  # seconds; a flood of refused requests must not become one of metadata reads
-_MOST_REREADS = 64  # in that time; nor must one of names that do not exist
+_MOST_REREADS = 64  # in that time, of what Triton has not told of
 
 K = TypeVar("K")
 M = TypeVar("M", Model, "Model | None")
@@ -216,7 +216,8 @@ class Catalog:
         if now - self._reread.get(key, float("-inf")) < _REREAD_PAUSE:
             return False
         self._reread = {k: t for k, t in self._reread.items() if now - t < _REREAD_PAUSE}
-        if key[0] not in self._listed and len(self._reread) >= _MOST_REREADS:
+        is_known = key[0] in self._listed and key[1] in ("", *self._served.get(key[0], ()))
+        if not is_known and len(self._reread) >= _MOST_REREADS:
             return False
         self._reread[key] = now
         return True
