@@ -793,6 +793,23 @@ def test_a_full_queue_of_the_model_that_a_plugin_chooses_is_told_as_well():
     assert answer.headers["Retry-After"] == "1"
 
 
+def test_a_full_queue_of_the_default_is_nothing_to_what_a_plugin_may_choose():
+    class Router:
+        @hookimpl
+        def select_model(self, request):
+            return request.query.get("to")
+
+    harness = Harness(
+        Router, models=[DOUBLE, OTHER], infer=infer, settings=Settings(default_model="double")
+    )
+    harness.service.unready()
+    lane = harness.service.batcher._lane(DOUBLE, "")
+    lane.waiting = harness.service.settings.max_queue
+    client = create_app(harness.service).test_client()
+    assert client.post("/score?to=other", json=[1]).status_code == 200
+    assert client.post("/score", json=[1]).status_code == 503
+
+
 def test_health_is_told_while_a_queue_is_full():
     client, _ = _full()
     assert client.get("/v2/health/live").status_code == 200

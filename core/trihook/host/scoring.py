@@ -29,6 +29,7 @@ from trihook.host.headers import Headers
 from trihook.host.payload import parse_payload
 from trihook.host.statuses import status_of
 from trihook.outcome import Outcome
+from trihook.plugins import CORE
 from trihook.service import Service
 from trihook.types import ScoringRequest
 
@@ -48,6 +49,11 @@ class Scorer:
         self._service = service
         self._settings = service.settings
         self._under_way = 0
+        self._is_choice_open = any(
+            "select_model" in plugin.hooks
+            for plugin in service.plugins.plugins
+            if plugin.name != CORE
+        )
 
     def answer(
         self, environ: Mapping[str, Any], request_id: str, model: str = "", version: str = ""
@@ -96,6 +102,8 @@ class Scorer:
         """Refuse a request above a limit, before its body is read."""
         if self._under_way > self._settings.max_requests:
             raise OverloadedError("the host has as many requests as it takes", stage="request")
+        if not model and self._is_choice_open:
+            return  # it may be for any model; whichever it is, the batcher looks again
         name = model or self._settings.default_model or self._service.catalog.only_model
         if self._service.batcher.is_full(name, version):
             raise OverloadedError(f"as many items wait for model {name!r} as may", stage="request")
