@@ -250,14 +250,17 @@ def test_a_refused_request_is_sent_again_after_what_the_host_asks(status, waits)
     assert len(server.requests) == 3
 
 
-def test_what_may_have_run_is_not_sent_again():
-    body = {"message": "the connection to Triton broke", "code": "triton_lost"}
+@pytest.mark.parametrize(
+    ("code", "stage"), [("triton_lost", "infer"), ("unavailable", "postprocess")]
+)
+def test_what_may_have_run_is_not_sent_again(code, stage):
+    body = {"message": "not now", "code": code, "stage": stage}
     with (
         asking(answer(503, body), answer(200)) as (server, client),
         pytest.raises(HostError) as caught,
     ):
         client.score_json(1)
-    assert caught.value.code == "triton_lost"
+    assert caught.value.code == code
     assert len(server.requests) == 1
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _JSON = "application/json"
 _REFUSED = (429, 503)
-_MAY_HAVE_RUN = "triton_lost"  # a 503 of the host after which nothing is sent again
+_MAY_HAVE_RUN = (b'"triton_lost"', b'"postprocess"')  # in a 503 after which nothing is sent again
 _AZURE = 424  # what a managed endpoint makes of every status of the container's but 200
 
 
@@ -177,7 +177,8 @@ def _is_readable(sock: socket.socket) -> bool:
 
 def _is_refused(response: http.client.HTTPResponse, content: bytes) -> bool:
     """Tell whether the request was certainly not begun."""
-    return _status(response) in _REFUSED and _MAY_HAVE_RUN.encode() not in content
+    may_have_run = any(each in content for each in _MAY_HAVE_RUN)
+    return _status(response) in _REFUSED and not may_have_run
 
 
 def _status(response: http.client.HTTPResponse) -> int:

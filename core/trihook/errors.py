@@ -188,7 +188,8 @@ class TritonError(ScoringError):
 class UnavailableError(ScoringError):
     """Nobody can answer now; the same request may succeed after ``retry_after`` seconds.
 
-    Nothing was begun, so it may be sent again, unless ``retry_after`` is 0.
+    Nothing was begun, so it may be sent again, unless ``retry_after`` is 0 or the stage is
+    ``postprocess``.
     """
 
     code = "unavailable"

@@ -18,6 +18,7 @@ from trihook import (
     ScoringError,
     TritonLostError,
     TritonUnavailableError,
+    UnavailableError,
 )
 from trihook.host.answers import (
     Answer,
@@ -152,7 +153,13 @@ def test_who_is_to_come_back_is_told_when(error):
 
 @pytest.mark.parametrize(
     "error",
-    [PayloadError("bad"), DeadlineError("late"), ScoringError("bug"), TritonLostError("broke")],
+    [
+        PayloadError("bad"),
+        DeadlineError("late"),
+        ScoringError("bug"),
+        TritonLostError("broke"),
+        UnavailableError("away", stage="postprocess"),
+    ],
 )
 def test_nobody_else_is(error):
     assert error_answer(error, "id").headers == ()
@@ -169,7 +176,14 @@ def test_the_first_errors_status_is_that_of_all_only_where_all_failed():
 
 
 @pytest.mark.parametrize(
-    "begun", [DeadlineError("late"), TritonLostError("lost"), HookError("a bug")], ids=repr
+    "begun",
+    [
+        DeadlineError("late"),
+        TritonLostError("lost"),
+        HookError("a bug"),
+        UnavailableError("away", stage="postprocess"),
+    ],
+    ids=repr,
 )
 def test_what_may_have_run_is_not_asked_for_again_because_of_others(begun):
     down, other = _scored(error=TritonUnavailableError("down")), _scored(error=begun)

@@ -87,7 +87,9 @@ def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _retry_after(error: ScoringError) -> tuple[tuple[str, str], ...]:
-    if isinstance(error, UnavailableError) and error.retry_after:
+    """Return the header for an error before which nothing was begun."""
+    has_run = error.stage == "postprocess"
+    if isinstance(error, UnavailableError) and error.retry_after and not has_run:
         return (("Retry-After", str(error.retry_after)),)
     return ()
 
