@@ -28,6 +28,7 @@ class Registry:
     def __init__(self, *names):
         self.mapped = dict.fromkeys(names)
         self.asked = []
+        self.kept = set()
         self.error = None
 
     def __call__(self, method, path, value):
@@ -38,6 +39,8 @@ class Registry:
             return [{"name": name} for name in self.mapped]
         name, action = path.removeprefix("/v2/systemsharedmemory/region/").split("/")
         if action == "unregister":
+            if name in self.kept:
+                raise TritonError("it is in use")
             del self.mapped[name]
         else:
             with Path("/dev/shm", value["key"].removeprefix("/")).open("r+b") as file:
@@ -48,6 +51,13 @@ class Registry:
 @pytest.fixture
 def registry():
     return Registry()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(shared_memory, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
 
 
 @pytest.fixture
@@ -120,11 +130,7 @@ def test_no_two_have_one_region_at_a_time(memory):
     assert outer[0] is not inner[0]
 
 
-def test_a_region_whose_request_was_given_up_is_used_again_after_a_while(
-    memory, registry, monkeypatch
-):
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(shared_memory, "time", SimpleNamespace(monotonic=lambda: clock.now))
+def test_a_region_whose_request_was_given_up_is_used_again_after_a_while(memory, registry, clock):
     _used(memory)
 
     def fail(region):
@@ -205,15 +211,54 @@ def test_a_machine_without_memory_to_share_does_without(memory, registry, monkey
     assert _files() == []
 
 
-def test_regions_of_processes_that_were_killed_are_given_up(monkeypatch):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    others = ("mine", f"trihook-tensors.{os.getppid()}.a", "trihook-tensors.x.a", "trihook.1")
-    registry = Registry(f"trihook-tensors.{dead.pid}.a", *others)
+@pytest.fixture
+def dead():
+    """The beginning of the names of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return f"trihook-tensors.{process.pid}"
+
+
+def test_regions_of_processes_that_were_killed_are_given_up(clock, dead):
+    here = Path("/proc/self/ns/pid").stat().st_ino
+    others = (
+        "mine",
+        f"trihook-tensors.{os.getppid()}.{here}.a",
+        f"trihook-tensors.x.{here}.a",
+        f"{dead}.{here + 1}.a",  # which may be alive in another container
+        f"{dead}.a",
+        "trihook.1",
+    )
+    registry = Registry(f"{dead}.{here}.a", f"{dead}.{here}.b", *others)
+    registry.kept = {f"{dead}.{here}.a"}
     memory = SharedMemory(registry)
     _used(memory)
     [region] = _used(memory)
-    assert set(registry.mapped) == {*others, region.name}
+    assert f"{dead}.{here}.b" in registry.mapped  # Triton may read it a moment still
+    clock.now += 16
+    _used(memory)
+    assert set(registry.mapped) == {*others, *registry.kept, region.name}
+    count = len(registry.asked)
+    clock.now += 1000
+    _used(memory)
+    assert len(registry.asked) == count
+
+
+def test_closing_gives_up_what_triton_reads_no_more(memory, registry):
+    def fail(region):
+        raise DeadlineError("too late")
+
+    _used(memory)
+    with pytest.raises(DeadlineError):
+        memory.use(LARGE, fail)
+    [read] = registry.mapped
+    _used(memory)
+    memory.use(LARGE, lambda region: _used(memory) and OK)
+    first, second = set(registry.mapped) - {read}
+    registry.kept = {first}  # for Triton knows better
+    memory.close()
+    assert set(registry.mapped) == {read, first}
+    assert second not in registry.mapped
 
 
 def test_closing_gives_all_up(memory, registry):

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import gevent
 
-from trihook.errors import ScoringError
+from trihook.errors import ScoringError, TritonError
 from trihook.triton.answers import Answer
 from trihook.triton.connections import Buffer
 
@@ -33,6 +33,8 @@ _SMALLEST = 1024 * 1024  # bytes; the sizes of regions are powers of two
 _ALTOGETHER = 64 * 1024 * 1024  # bytes
 _REST = 300.0  # seconds in which Triton has surely done with what nobody waits for any more
 _PAUSE = 60.0  # seconds until it is tried again after Triton or the machine had none
+_LAST_RUN = 15.0  # seconds in which Triton has done with what a process asked before it was killed
+_NAMESPACE = Path("/proc/self/ns/pid")  # of the process ids that are told apart here
 
 Ask = Callable[[str, str, Any], Any]
 """Sends a request to Triton, by method, path and JSON, and returns JSON; raises ScoringError."""
@@ -42,7 +44,7 @@ class Region:
     """So many bytes of shared memory, which Triton knows by their ``name``."""
 
     def __init__(self, size: int) -> None:
-        self.name = f"{_PREFIX}.{os.getpid()}.{secrets.token_hex(8)}"
+        self.name = f"{_PREFIX}.{os.getpid()}.{_find_namespace()}.{secrets.token_hex(8)}"
         self.size = size
         descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
@@ -87,6 +89,8 @@ class SharedMemory:
         self._known: set[Region] = set()
         self._free: list[Region] = []
         self._resting: deque[tuple[float, Region]] = deque()  # until when, and which
+        self._stale: list[str] = []
+        self._stale_at = float("inf")
         self._is_making = False
         self._off_until = float("-inf")
 
@@ -113,12 +117,8 @@ class SharedMemory:
         return ask(None)
 
     def close(self) -> None:
-        """Let Triton give up all regions as well, if it can be reached."""
-        try:
-            for region in self._known:
-                self._ask("POST", f"{_path_of(region.name)}/unregister", {})
-        except ScoringError as exc:
-            _LOG.debug("triton keeps its shared memory: %s", exc)
+        """Let Triton give up the regions that it reads no more, if it can be reached."""
+        self._unregister_all([region.name for region in self._free])
         self._forget()
 
     def _take(self, size: int) -> Region | None:
@@ -128,6 +128,9 @@ class SharedMemory:
             _, rested = self._resting.popleft()
             if rested in self._known:
                 self._free.append(rested)
+        if now >= self._stale_at:
+            self._stale_at = float("inf")
+            gevent.spawn(self._unregister_all, self._stale)
         for region in self._free:
             if region.size >= size:
                 self._free.remove(region)
@@ -148,7 +151,7 @@ class SharedMemory:
         """Make a region and let Triton know of it."""
         try:
             if not self._known:
-                self._remove_stale()
+                self._find_stale()
             region = Region(size)
             try:
                 about = {"key": f"/{region.name}", "offset": 0, "byte_size": size}
@@ -163,19 +166,41 @@ class SharedMemory:
         finally:
             self._is_making = False
 
-    def _remove_stale(self) -> None:
-        """Let Triton give up the regions of processes that were killed."""
-        for entry in self._ask("GET", "/v2/systemsharedmemory/status", None):
-            if _is_stale(entry["name"]):
-                self._ask("POST", f"{_path_of(entry['name'])}/unregister", {})
+    def _find_stale(self) -> None:
+        """Look for regions of processes that were killed; Triton may read them a moment still."""
+        listed = self._ask("GET", "/v2/systemsharedmemory/status", None)
+        self._stale = [entry["name"] for entry in listed if _is_stale(entry["name"])]
+        if self._stale:
+            self._stale_at = time.monotonic() + _LAST_RUN
+
+    def _unregister_all(self, names: Iterable[str]) -> None:
+        for name in names:
+            if not self._unregister(name):
+                return
+
+    def _unregister(self, name: str) -> bool:
+        """Let Triton give up a region; tell whether it can be asked for another one."""
+        try:
+            self._ask("POST", f"{_path_of(name)}/unregister", {})
+        except ScoringError as exc:
+            _LOG.debug("triton keeps the shared memory %s: %s", name, exc)
+            return isinstance(exc, TritonError)  # which may have one in use, or have lost it
+        return True
 
 
 def _path_of(name: str) -> str:
     return f"/v2/systemsharedmemory/region/{quote(name, safe='')}"
 
 
+def _find_namespace() -> int:
+    try:
+        return _NAMESPACE.stat().st_ino
+    except OSError:
+        return 0
+
+
 def _is_stale(name: str) -> bool:
-    """Tell whether a region's process has ended; whoever lives gets over a wrong guess."""
-    prefix, _, rest = name.partition(".")
-    pid = rest.partition(".")[0]
-    return prefix == _PREFIX and pid.isdigit() and not Path("/proc", pid).exists()
+    """Tell whether a region's process has ended, as far as it can be seen from here."""
+    prefix, pid, namespace = [*name.split("."), "", "", ""][:3]
+    is_ours = prefix == _PREFIX and namespace == str(_find_namespace())
+    return is_ours and pid.isdigit() and not Path("/proc", pid).exists()
