@@ -10,6 +10,7 @@ from gevent.event import Event
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.wsgi import create
+from trihook.host import exchanges
 from trihook.host.answers import Answer, to_http, to_wsgi
 from trihook.host.exchanges import Body, Exchanges
 
@@ -153,6 +154,23 @@ def test_a_worker_that_is_ending_says_so_and_closes(pair):
     pair[0].sendall(_post() + _post())
     assert _serve(pair, scorer, closing=lambda: True).get(timeout=10) == b""
     assert _replies(pair[0].recv(65536)) == [(b"200", b"close", b"1")]
+
+
+def test_the_last_reply_reaches_a_client_that_still_sends(pair):
+    serving = _serve(pair, Scorer(read=0), closing=lambda: True)
+    request = _post(body=b"x" * (1 << 22))
+    pair[0].sendall(request[:1000])
+    assert _read_all(pair[0], 1) == [(b"200", b"close", b"1")]
+    assert pair[0].recv(1) == b""
+    pair[0].sendall(request[1000:])
+    assert serving.get(timeout=10) == b""
+
+
+def test_a_client_that_sends_without_end_is_not_heard_out(pair, monkeypatch):
+    monkeypatch.setattr(exchanges, "_LINGER", 0.05)
+    serving = _serve(pair, Scorer(read=0), closing=lambda: True)
+    pair[0].sendall(_post(body=b"x" * 1000)[:-1])
+    assert serving.get(timeout=10) == b""
 
 
 def test_a_client_that_sends_nothing_is_given_up(pair):

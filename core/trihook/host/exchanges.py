@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import gevent
 from gevent.hub import get_hub
 from gunicorn import SERVER
 from gunicorn.util import http_date
@@ -23,6 +24,7 @@ from trihook.host.sockets import receive, send_all
 from trihook.host.turns import Turns
 
 _BLOCK_SIZE = 65536
+_LINGER = 2.0  # seconds
 _date = lru_cache(maxsize=1)(http_date)  # written once a second
 
 Score: TypeAlias = "Callable[[Mapping[str, Any], str, str], Answer]"
@@ -98,6 +100,8 @@ class Exchanges:
             came, data = data[head.size : head.size + head.length], data[head.size + head.length :]
             body = Body(self._sock, came, head.length, self._patience.seconds)
             is_last = not self._answer(head, body)
+            if is_last and body.left and not body.is_late:
+                self._linger(body)
             if is_last or body.is_late or not _drain(body, self._patience.seconds):
                 return b""
             self._turns.give_way()
@@ -115,6 +119,12 @@ class Exchanges:
             data = self._sock.recv(_BLOCK_SIZE)  # what had come; there is nothing to wait for
         self._patience.since = None
         return data
+
+    def _linger(self, body: Body) -> None:
+        """Pass over the rest of the last body for a while: closed at once, it costs the reply."""
+        with suppress(OSError), gevent.Timeout(_LINGER, False):
+            self._sock.shutdown(socket.SHUT_WR)
+            _drain(body, self._patience.seconds)
 
     def _answer(self, head: Head, body: Body) -> bool:
         """Answer a request; tell whether the connection stays open."""
