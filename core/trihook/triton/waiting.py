@@ -9,7 +9,7 @@ from typing import Any
 from gevent.hub import Waiter, get_hub
 
 from trihook.deadline import Deadline
-from trihook.errors import DeadlineError
+from trihook.errors import DeadlineError, ScoringError
 
 
 class Submission:
@@ -51,8 +51,15 @@ class Submission:
             self._error, self.left = error, 0
             self._wake()
 
+    def expire(self, error: ScoringError) -> None:
+        """End the waiting: what has no result yet has this error."""
+        if self.left > 0:
+            self.results[:] = [error if each is None else each for each in self.results]
+            self.abandoned, self.left = True, 0
+            self._wake()
+
     def wait(self, alarm: Alarm) -> None:
-        """Wait until every part has its result; raises :class:`trihook.DeadlineError`."""
+        """Wait until every part has its result, or its time is over."""
         if self.left > 0:
             self._waiter = Waiter()
             alarm.add(self)
@@ -60,7 +67,7 @@ class Submission:
                 self._waiter.get()
             finally:
                 self._waiter = None
-                self.abandoned = self.left > 0 or self._error is not None
+                self.abandoned |= self.left > 0 or self._error is not None
                 alarm.remove(self)
         if self._error is not None:
             raise self._error
@@ -76,7 +83,7 @@ def _switch(waiter: Waiter) -> None:
 
 
 class Alarm:
-    """Fails submissions whose time is over: one timer of the hub for all that wait.
+    """Ends the waiting of submissions whose time is over: one timer of the hub for all that wait.
 
     A timer for each would cost as much as all the rest of waiting.
     """
@@ -109,5 +116,5 @@ class Alarm:
         now = time.monotonic()
         for late in [each for each in self._waiting if each.deadline.at <= now]:
             self._waiting.discard(late)
-            late.fail(DeadlineError("Triton did not answer in time"))
+            late.expire(DeadlineError("Triton did not answer in time"))
         self._set(min((each.deadline.at for each in self._waiting), default=float("inf")))
