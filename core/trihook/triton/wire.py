@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-from tritonclient.utils import deserialize_bytes_tensor
 
 from trihook.errors import MisfitError
 from trihook.triton.connections import Buffer
@@ -25,6 +24,7 @@ from trihook.types import Model, Parameter, RequestedOutput
 
 _COPIED_BELOW = 16384  # bytes
 _LENGTH = struct.Struct("<I").pack
+_read_length = struct.Struct("<I").unpack_from
 
 
 class WireError(ValueError):
@@ -174,7 +174,7 @@ def _decode_tensor(entry: Mapping[str, Any], buffer: memoryview | None) -> Array
     if buffer is None:
         flat = _decode_data(entry["data"], datatype)
     elif datatype == "BYTES":
-        flat = deserialize_bytes_tensor(bytes(buffer)) if len(buffer) else np.empty(0, object)
+        flat = np.array(_split(bytes(buffer)), object)
     elif datatype == "BF16":
         flat = np.frombuffer(buffer, BF16).astype(np.float32)
     else:
@@ -183,6 +183,22 @@ def _decode_tensor(entry: Mapping[str, Any], buffer: memoryview | None) -> Array
     if array.shape != tuple(entry["shape"]):
         raise WireError("the reply holds a shape that is none")
     return array
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Take the elements of a BYTES tensor apart, each of which has its length before it.
+
+    tritonclient needs two and a half times as long, in a worker that answers nobody meanwhile.
+    """
+    elements = []
+    end = 0
+    while end < len(data):
+        start = end + 4
+        end = start + _read_length(data, end)[0]
+        elements.append(data[start:end])
+    if end > len(data):
+        raise WireError("the reply ends in the middle of a text")
+    return elements
 
 
 def _decode_data(values: Any, datatype: str) -> Array:
