@@ -64,7 +64,7 @@ def _targets(cells: list[Cell]) -> str:
     rows = [
         (
             verdict.goal.cell,
-            f"{_QUANTITIES[verdict.goal.field]}, trihook / {verdict.goal.against}",
+            f"{_QUANTITIES[verdict.goal.field]}, trihook / {verdict.against}",
             f"{verdict.goal.is_met_by} {verdict.goal.bound:g}",
             spread(verdict.ratio),
             str(verdict),

@@ -52,7 +52,7 @@ class Cell:
         long as its client asks again at once.
         """
         runs = self.rounds.get(system, ())
-        is_ceiling = self.roles[system] == "ceiling"
+        is_ceiling = self.roles.get(system) == "ceiling"
         return bool(runs) and all(load.is_right if is_ceiling else load.is_valid for load in runs)
 
     def spread(self, system: str, field: str = "rate") -> Spread:
@@ -60,10 +60,14 @@ class Cell:
         return Spread.of(getattr(load, field) for load in self.rounds[system])
 
     def fastest_peer(self) -> str | None:
-        """Return the peer with the highest median rate, of those that answered right."""
-        rivals = (name for name in self.rounds if self.roles[name] in _RIVALS)
-        valid = [name for name in rivals if self.is_valid(name)]
-        return max(valid, key=lambda name: self.spread(name).median, default=None)
+        """Return the peer with the highest median rate.
+
+        None where one of them did not start, or answered wrong: it may be the fastest.
+        """
+        rivals = [name for name, role in self.roles.items() if role in _RIVALS]
+        if not all(self.is_valid(name) for name in rivals):
+            return None
+        return max(rivals, key=lambda name: self.spread(name).median, default=None)
 
     def rates(self, system: str) -> list[float] | None:
         """Return requests a second by round, also of the serial ceiling and the fastest peer.

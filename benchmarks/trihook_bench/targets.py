@@ -44,10 +44,11 @@ GOALS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal and the ratio that was measured; None where it could not be."""
+    """A goal and the ratio that was measured, None where it could not be; and against whom."""
 
     goal: Goal
     ratio: Spread | None
+    against: str
 
     @property
     def is_met(self) -> bool:
@@ -71,5 +72,11 @@ def judge(cells: Sequence[Cell], goals: Iterable[Goal] = GOALS) -> list[Verdict]
     verdicts = []
     for goal in goals:
         cell = named.get(goal.cell)
-        verdicts.append(Verdict(goal, cell.ratio(goal.against, goal.field) if cell else None))
+        ratio = cell.ratio(goal.against, goal.field) if cell else None
+        verdicts.append(Verdict(goal, ratio, _name_rival(goal, cell)))
     return verdicts
+
+
+def _name_rival(goal: Goal, cell: Cell | None) -> str:
+    fastest = cell.fastest_peer() if cell and goal.against == FASTEST else None
+    return f"{goal.against} ({fastest})" if fastest else goal.against

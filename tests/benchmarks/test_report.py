@@ -10,7 +10,7 @@ from trihook_bench import compared, liveness
 from trihook_bench.load import Load
 from trihook_bench.results import FASTEST, SERIAL, Cell, Spread, read_cells
 from trihook_bench.sections import SECTIONS
-from trihook_bench.targets import Goal, judge
+from trihook_bench.targets import GOALS, Goal, judge
 
 GOOD = Load(100, 1.0, 100.0, 1.0, 2.0, 3.0, 4.0)
 WRONG = replace(GOOD, wrong=1)
@@ -62,12 +62,33 @@ def test_the_serial_ceiling_adds_up_the_times_of_both():
     assert _cell(trihook=_loads(60), flask=_loads(100)).ratio(SERIAL) is None
 
 
-def test_the_fastest_peer_is_one_that_answered_right():
+def test_the_fastest_peer_is_known_once_all_of_them_answered_right():
     slow, quick = _loads(10, 10, 10), _loads(20, 20, 5)
-    cell = _cell(trihook=_loads(30, 30, 30), a=slow, b=quick)
+    ours = _loads(30, 30, 30)
+    cell = _cell(trihook=ours, a=slow, b=quick)
     assert (cell.fastest_peer(), cell.ratio(FASTEST).median) == ("b", 1.5)
-    wrong = _cell(trihook=_loads(30, 30, 30), a=slow, b=(*quick[:2], WRONG))
-    assert (wrong.fastest_peer(), wrong.ratio(FASTEST).median) == ("a", 3)
+    wrong, absent = _cell(trihook=ours, a=slow, b=(*quick[:2], WRONG)), _cell(trihook=ours, a=slow)
+    for unknown in (wrong, absent):
+        assert (unknown.fastest_peer(), unknown.ratio(FASTEST)) == (None, None)
+        [verdict] = judge([unknown], [Goal("vector@8", FASTEST, 1.0)])
+        assert (str(verdict), verdict.against) == ("not measured", FASTEST)
+
+
+def test_the_fastest_peer_is_named_in_the_targets():
+    systems = {"trihook": "ours", "kserve": "peer", "bentoml": "peer"}
+    rounds = {"trihook": _loads(30), "kserve": _loads(20), "bentoml": _loads(10)}
+    said = compared._targets([Cell("efficientnet", 16, rounds, systems)])
+    assert "rate, trihook / fastest peer (kserve) | ≥ 1.2 | 1.50 (1.50…1.50) | met" in said
+
+
+def test_goals_against_a_system_that_is_not_in_the_record_are_not_measured():
+    """Some peers may not be installed: the goals are the real ones."""
+    rounds = {"trihook": _loads(30), "kserve": _loads(10)}
+    roles = {"trihook": "ours", "kserve": "peer"}
+    verdicts = judge([Cell("vector", 32, rounds, roles), Cell("vector", 1, rounds, roles)])
+    assert len(verdicts) == len(GOALS)
+    assert {v.goal.against for v in verdicts if v.is_met} == {"kserve"}
+    assert {str(v) for v in verdicts if v.goal.against != "kserve"} == {"not measured"}
 
 
 @pytest.mark.parametrize(
