@@ -9,7 +9,14 @@ from typing import Any, TypeAlias
 from trihook_bench.load import Load
 from trihook_bench.memory import FLAT_MB_A_MINUTE
 from trihook_bench.results import Spread
-from trihook_bench.tables import number, picture, spread, table
+from trihook_bench.tables import (
+    as_written,
+    number,
+    picture,
+    share_as_written,
+    spread,
+    table,
+)
 
 Record: TypeAlias = "Mapping[str, Any]"
 
@@ -64,7 +71,7 @@ def _grown(name: str, loads: Mapping[str, list[Load]]) -> str:
 def _judge_unused(loads: Mapping[str, list[Load]]) -> str:
     if not _are_valid(loads):
         return "What a request costs was not measured: there were wrong answers, or none."
-    verdict = "met" if _costs(loads).median <= UNUSED_COST else "**missed**"
+    verdict = _judge(share_as_written(_costs(loads).median) <= UNUSED_COST)
     return f"{_cost(loads)}; the target is at most {UNUSED_COST:.0%}: {verdict}."
 
 
@@ -77,7 +84,7 @@ def _judge_items(loads: Mapping[str, list[Load]]) -> str:
     rise = Spread.of(
         a.rate / b.rate * growth - 1 for a, b in zip(loads[before], loads[most], strict=True)
     )
-    verdict = "met" if rise.median <= 0 else "**missed**"
+    verdict = _judge(share_as_written(rise.median) <= 0)
     return (
         f"In requests of {most} a vector costs {rise.median:+.1%} ({rise.least:+.1%}…"
         f"{rise.greatest:+.1%} in {len(loads[most])} rounds) to what it does in those of {before}; "
@@ -106,26 +113,28 @@ def _costs(loads: Mapping[str, list[Load]]) -> Spread:
 def _memory(record: Record) -> str:
     idle = ", ".join(f"{mb:.1f} MB" for mb in record["idle_mb"])
     slopes = ", ".join(f"{slope:+.2f}" for slope in record["slopes_mb_a_minute"])
-    flat = max(record["slopes_mb_a_minute"]) <= FLAT_MB_A_MINUTE
-    ends = ", ".join(f"{series[-1]:.1f} MB" for series in record["workers_mb"])
-    validity = "" if record["valid"] else " **INVALID: wrong answers, or a worker was replaced.**"
+    valid = record["valid"]
+    light = _judge(round(max(record["idle_mb"]), 1) <= IDLE_MB, valid)
+    steepest = round(max(record["slopes_mb_a_minute"]), 2)
+    flat = _judge(steepest <= FLAT_MB_A_MINUTE, valid, ("flat", "**not flat**"))
+    last = [series[-1] for series in record["workers_mb"]]
+    ends = ", ".join(f"{mb:.1f} MB" if mb else "nothing (it ended)" for mb in last)
+    validity = "" if valid else " **INVALID: wrong answers, or a worker was replaced.**"
     return (
         f"## Memory\n\n{picture('memory')}Each worker, idle, with the plugins of the examples: "
-        f"{idle}; the target is at most {IDLE_MB} MB: "
-        f"{'met' if max(record['idle_mb']) <= IDLE_MB else '**missed**'}. "
+        f"{idle}; the target is at most {IDLE_MB} MB: {light}. "
         f"During {record['minutes']:g} minutes of mixed load ({record['requests']:,} requests) "
-        f"the second half grew by {slopes} MB a minute, to {ends}: "
-        f"{'flat' if flat else '**not flat**'}.{validity}"
+        f"the second half grew by {slopes} MB a minute, to {ends}: {flat}.{validity}"
     )
 
 
 def _start(record: Record) -> str:
-    met = record["max"] <= FIRST_ANSWER_SECONDS
+    verdict = _judge(round(record["max"], 2) <= FIRST_ANSWER_SECONDS)
     return (
         f"## First answer\n\n`trihook serve` answered its first request "
         f"{record['median']:.2f} s after its process began (median of {len(record['seconds'])}; "
         f"at most {record['max']:.2f} s), with Triton ready; the target is "
-        f"{FIRST_ANSWER_SECONDS} s: {'met' if met else '**missed**'}."
+        f"{FIRST_ANSWER_SECONDS} s: {verdict}."
     )
 
 
@@ -134,13 +143,14 @@ def _liveness(record: Record) -> str:
         (name, *(number(record[name][field]) for field in ("count", "p50_ms", "p99_ms", "max_ms")))
         for name in ("idle", "busy")
     ]
-    met = record["busy"]["p99_ms"] <= ALIVE_P99_MS and not record["failed"]
+    in_time = as_written(record["busy"]["p99_ms"]) <= ALIVE_P99_MS
+    verdict = _judge(in_time and not record["failed"], record["valid"])
     validity = "" if record["valid"] else " **INVALID: some photographs were not answered right.**"
     return (
         "## Liveness under load\n\n`GET /v2/health/live` every 10 ms, while 8 clients post "
         f"photographs of 12 megapixels ({record['bytes'] / 1e6:.1f} MB; "
         f"{record['photographs']:.1f} a second are scored). The target is a 99th percentile of "
-        f"{ALIVE_P99_MS} ms: {'met' if met else '**missed**'}; {record['failed']} failed."
+        f"{ALIVE_P99_MS} ms: {verdict}; {record['failed']} failed."
         f"{validity}\n\n"
         + table(["", "asked", "median ms", "99th percentile ms", "longest ms"], rows)
     )
@@ -156,14 +166,21 @@ def _batches(record: Record) -> str:
         )
         for count, entry in record.items()
     ]
-    met = record["1"]["request_batch"] == 1 and all(entry["valid"] for entry in record.values())
+    alone = record["1"]
+    verdict = _judge(round(alone["request_batch"], 2) == 1, alone["valid"])
     head = ["connections", "requests/s", "vectors in one request", "vectors in one execution"]
     return (
         f"## Batches that Triton saw\n\n{picture('batches')}The first is how many vectors "
         "trihook sent in one inference request, the second what Triton's own batcher made of "
-        f"them. With one caller the first must be 1: {'met' if met else '**missed**'}.\n\n"
-        + table(head, rows, texts=0)
+        f"them. With one caller the first must be 1: {verdict}.\n\n" + table(head, rows, texts=0)
     )
+
+
+def _judge(holds: bool, valid: bool = True, words: tuple[str, str] = ("met", "**missed**")) -> str:
+    """Say whether a target is met, and neither of what is not valid."""
+    if not valid:
+        return "not measured"
+    return words[0] if holds else words[1]
 
 
 def _beside(record: Record) -> str:

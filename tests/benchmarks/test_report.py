@@ -166,8 +166,10 @@ def test_what_is_not_valid_is_named_and_ceilings_are_excused():
 def test_batches_are_not_judged_by_wrong_answers():
     entry = {"rate": 1.0, "request_batch": 1, "execution_batch": 1, "valid": True}
     assert "must be 1: met" in SECTIONS["batches"]({"1": entry, "2": entry})
-    wrong = {**entry, "valid": False}
-    assert "must be 1: **missed**" in SECTIONS["batches"]({"1": entry, "2": wrong})
+    wrong, two = {**entry, "valid": False}, {**entry, "request_batch": 1.01}
+    assert "must be 1: not measured." in SECTIONS["batches"]({"1": wrong, "2": entry})
+    assert "must be 1: met." in SECTIONS["batches"]({"1": entry, "2": wrong})
+    assert "must be 1: **missed**." in SECTIONS["batches"]({"1": two, "2": entry})
 
 
 class Stalling(socketserver.StreamRequestHandler):

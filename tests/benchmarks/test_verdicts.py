@@ -1,0 +1,86 @@
+"""The report's verdicts: on what is read in it, and none on what is not valid."""
+
+import pytest
+from trihook_bench.results import Spread
+from trihook_bench.sections import SECTIONS
+from trihook_bench.targets import Goal, Verdict
+
+MEMORY = {
+    "idle_mb": [60.0, 61.0], "workers_mb": [[60.0, 70.0], [60.0, 70.0]], "valid": True,
+    "slopes_mb_a_minute": [0.0, 0.1], "minutes": 10.0, "requests": 1000,
+}  # fmt: skip
+SUMMARY = {"count": 100, "p50_ms": 1.0, "p99_ms": 20.0, "max_ms": 30.0}
+LIVENESS = {
+    "idle": SUMMARY, "busy": SUMMARY, "failed": 0, "photographs": 20.0, "bytes": 800_000,
+    "valid": True,
+}  # fmt: skip
+START = {"seconds": [0.7], "median": 0.7, "max": 0.8}
+
+
+def _verdict(ratio, bound, field="rate"):
+    return str(Verdict(Goal("vector@8", "a", bound, field), Spread(ratio, ratio, ratio), "a"))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "bound", "field", "said"),
+    [
+        (1.196, 1.2, "rate", "met"),  # written as 1.20
+        (1.194, 1.2, "rate", "**missed** by 0.8%"),
+        (4.992, 5, "rate", "**missed** by 0.2%"),
+        (8.9, 9, "rate", "**missed** by 1%"),
+        (1.054, 1.05, "p50_ms", "met"),
+        (1.056, 1.05, "p50_ms", "**missed** by 1.0%"),
+    ],
+)
+def test_a_ratio_is_judged_as_it_is_written(ratio, bound, field, said):
+    assert _verdict(ratio, bound, field) == said
+
+
+def _load(rate):
+    return {
+        "requests": 100, "seconds": 1.0, "rate": rate, "p50_ms": 1.0, "p90_ms": 1.0,
+        "p99_ms": 1.0, "max_ms": 1.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "rates", "written", "verdict"),
+    [
+        ("plugins", (110.04, 100), "+10.0%", "met"),
+        ("plugins", (110.06, 100), "+10.1%", "**missed**"),
+        ("items", (100, 49.98), "+0.0%", "met"),
+        ("items", (100, 49.96), "+0.1%", "**missed**"),
+    ],
+)
+def test_a_cost_is_judged_as_it_is_written(name, rates, written, verdict):
+    said = SECTIONS["growth"]({name: {str(n): [_load(rate)] for n, rate in enumerate(rates, 1)}})
+    assert f"costs {written} (" in said
+    assert said.endswith(f": {verdict}.")
+
+
+def test_memory_and_times_are_judged_as_they_are_written():
+    edge = {**MEMORY, "idle_mb": [90.04], "slopes_mb_a_minute": [0.204]}
+    assert "at most 90 MB: met." in SECTIONS["memory"](edge)
+    assert SECTIONS["memory"](edge).endswith("to 70.0 MB, 70.0 MB: flat.")
+    steep = SECTIONS["memory"]({**edge, "idle_mb": [90.06], "slopes_mb_a_minute": [0.206]})
+    assert "at most 90 MB: **missed**." in steep
+    assert steep.endswith(": **not flat**.")
+    assert SECTIONS["start"]({**START, "max": 2.004}).endswith("is 2 s: met.")
+    assert SECTIONS["start"]({**START, "max": 2.006}).endswith("is 2 s: **missed**.")
+    for p99, verdict in ((50.04, "met"), (50.06, "**missed**")):
+        busy = {**SUMMARY, "p99_ms": p99}
+        assert f"of 50 ms: {verdict}; 0" in SECTIONS["liveness"]({**LIVENESS, "busy": busy})
+    assert "of 50 ms: **missed**; 1 failed" in SECTIONS["liveness"]({**LIVENESS, "failed": 1})
+
+
+def test_memory_is_not_judged_where_a_worker_ended():
+    ended = {**MEMORY, "valid": False, "workers_mb": [[60.0, 0.0], [60.0, 70.0]]}
+    said = SECTIONS["memory"](ended)
+    assert "at most 90 MB: not measured." in said
+    assert "to nothing (it ended), 70.0 MB: not measured. **INVALID: wrong" in said
+    assert "flat" not in said
+
+
+def test_liveness_is_not_judged_by_wrong_answers():
+    said = SECTIONS["liveness"]({**LIVENESS, "valid": False})
+    assert "of 50 ms: not measured; 0 failed. **INVALID: some" in said
