@@ -20,13 +20,17 @@ from trihook_bench.works import WORKS
 
 _WORKS = ("efficientnet", "bidaf")  # whose shares come out near those of one request each
 _FLASK, _TRITON = "flask", "triton"
+AS_MANY = "alone_at_as_many"
 _AT_ONCE = {_FLASK: 2, _TRITON: 4}  # connections: one a worker, two an instance
 
 
 def measure_beside(
     backend: Backend, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Return for each work, by round, the share of its own rate that each has beside the other."""
+    """Return for each work, by round, the share of its own rate that each has beside the other.
+
+    And that which it has alone, with no more connections than beside the other.
+    """
     record = {}
     for work in _WORKS:
         peers = find_peers()
@@ -43,15 +47,20 @@ def measure_beside(
             for run in alone.values():
                 _load(run, 1)
             record[work] = [_shares(alone, both, seconds) for _ in range(rounds)]
-        say(f"{work}: " + ", ".join(f"{sum(shares.values()):.2f}" for shares in record[work]))
+        sums = (shares[_FLASK] + shares[_TRITON] for shares in record[work])
+        say(f"{work}: " + ", ".join(f"{total:.2f}" for total in sums))
     return record
 
 
-def _shares(alone: Mapping[str, Run], both: Mapping[str, Run], seconds: float) -> dict[str, float]:
-    own = {name: _rate(_load(run, seconds)) for name, run in alone.items()}
+def _shares(alone: Mapping[str, Run], both: Mapping[str, Run], seconds: float) -> dict[str, Any]:
+    own, few = (
+        {name: _rate(_load(run, seconds)) for name, run in runs.items()} for runs in (alone, both)
+    )
+    as_many = {name: few[name] / own[name] for name in both}
     with ThreadPoolExecutor(len(both)) as threads:
         loads = threads.map(lambda run: _load(run, seconds), both.values())
-        return {name: _rate(load) / own[name] for name, load in zip(both, loads, strict=True)}
+        shares = {name: _rate(load) / own[name] for name, load in zip(both, loads, strict=True)}
+    return {**shares, AS_MANY: as_many}
 
 
 def _load(run: Run, seconds: float) -> Load:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any, TypeAlias
 
+from trihook_bench.beside import AS_MANY
 from trihook_bench.load import Load
 from trihook_bench.memory import FLAT_MB_A_MINUTE
 from trihook_bench.results import Spread
@@ -186,16 +187,22 @@ def _judge(holds: bool, valid: bool = True, words: tuple[str, str] = ("met", "**
 def _beside(record: Record) -> str:
     rows = []
     for work, rounds in record.items():
-        shares = [Spread.of(each[name] for each in rounds) for name in ("flask", "triton")]
-        total = Spread.of(sum(each.values()) for each in rounds)
-        rows.append((work, *map(spread, (*shares, total))))
+        parts = []
+        for name in ("flask", "triton"):
+            own = [each[AS_MANY][name] for each in rounds if AS_MANY in each]  # not in older files
+            parts += [Spread.of(own) if own else None, Spread.of(each[name] for each in rounds)]
+        total = Spread.of(each["flask"] + each["triton"] for each in rounds)
+        rows.append((work, *map(spread, (*parts, total))))
+    head = [f"{name}, {how}" for name in ("bare Flask", "Triton") for how in ("alone", "beside")]
     return (
         "## What the serial ceiling leaves out\n\nThe ceiling adds up what bare Flask and Triton "
         "take when each has both cores and their caches to itself. Here both run at once, with no "
         "connection between them; each one's rate is given as a share of its rate alone. So many "
         "connections go to each that the shares come near those where each picture or question "
-        "passes both. If they did not disturb each other the sum would be 1.\n\n"
-        + table(["", "bare Flask", "Triton", "sum"], rows)
+        "passes both. If they did not disturb each other the sum would be 1. Each one's "
+        "full rate is measured at more connections than it has here, and fewer may by themselves "
+        "be slower: *alone* is its share at as many as *beside* the other, with the other "
+        "at rest. The sum is of both at once.\n\n" + table(["", *head, "sum"], rows)
     )
 
 

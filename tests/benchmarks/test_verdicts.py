@@ -1,7 +1,10 @@
 """The report's verdicts: on what is read in it, and none on what is not valid."""
 
 import pytest
+from trihook_bench import beside
+from trihook_bench.load import Load
 from trihook_bench.results import Spread
+from trihook_bench.rounds import Run
 from trihook_bench.sections import SECTIONS
 from trihook_bench.targets import Goal, Verdict
 
@@ -84,3 +87,33 @@ def test_memory_is_not_judged_where_a_worker_ended():
 def test_liveness_is_not_judged_by_wrong_answers():
     said = SECTIONS["liveness"]({**LIVENESS, "valid": False})
     assert "of 50 ms: not measured; 0 failed. **INVALID: some" in said
+
+
+def test_shares_are_also_taken_alone_at_as_many_connections(monkeypatch, tmp_path):
+    at_once = []  # connections, in order
+
+    def run_load(_plan, _port, connections, _seconds):
+        at_once.append(connections)
+        return Load(**{**_load(100.0), "rate": connections * 10.0})
+
+    monkeypatch.setattr(beside, "run_load", run_load)
+    alone = {name: Run(tmp_path, 1, 8) for name in ("flask", "triton")}
+    both = {"flask": Run(tmp_path, 1, 2), "triton": Run(tmp_path, 1, 4)}
+    shares = beside._shares(alone, both, 1)
+    assert shares == {
+        "flask": 0.25, "triton": 0.5, beside.AS_MANY: {"flask": 0.25, "triton": 0.5}
+    }  # fmt: skip
+    assert at_once[:4] == [8, 8, 2, 4]
+    assert sorted(at_once[4:]) == [2, 4]
+
+
+def test_shares_at_as_many_connections_may_be_missing():
+    shares = {"flask": 0.3, "triton": 0.6}
+    new = {**shares, beside.AS_MANY: {"flask": 0.5, "triton": 0.9}}
+    told = SECTIONS["beside"]({"bidaf": [new]}).splitlines()[-1]
+    assert told == (
+        "| bidaf | 0.50 (0.50…0.50) | 0.30 (0.30…0.30) | 0.90 (0.90…0.90) | 0.60 (0.60…0.60) "
+        "| 0.90 (0.90…0.90) |"
+    )
+    old = SECTIONS["beside"]({"bidaf": [shares]}).splitlines()[-1]
+    assert old == "| bidaf | - | 0.30 (0.30…0.30) | - | 0.60 (0.60…0.60) | 0.90 (0.90…0.90) |"
