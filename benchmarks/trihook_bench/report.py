@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,20 @@ answer or error, or a connection that never gets any, makes a cell **INVALID**."
 
 def write_report(folder: Path, file: Path) -> str:
     """Write the report on what is in ``folder`` to a file, and return it."""
-    parts: list[str] = [_OPENING]
-    comparison = _read(folder / "comparison.json")
-    if comparison:
-        parts += describe_comparison(comparison)
-    for name, section in SECTIONS.items():
-        record = _read(folder / f"{name}.json")
-        if record:
-            parts.append(section(record))
+    records = {name: _read(folder / f"{name}.json") for name in ("comparison", *SECTIONS)}
+    parts = [_OPENING, *_name_missing(records)]
+    if records["comparison"]:
+        parts += describe_comparison(records["comparison"])
+    parts += [section(records[name]) for name, section in SECTIONS.items() if records[name]]
     text = "\n\n".join(parts) + "\n"
     file.write_text(text)
     return text
+
+
+def _name_missing(records: Mapping[str, Any]) -> Iterator[str]:
+    missing = [name for name, record in records.items() if not record]
+    if 0 < len(missing) < len(records):
+        yield f"Not measured: {', '.join(missing)}."
 
 
 def _read(path: Path) -> Any:

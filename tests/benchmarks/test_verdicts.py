@@ -1,7 +1,9 @@
 """The report's verdicts: on what is read in it, and none on what is not valid."""
 
+import json
+
 import pytest
-from trihook_bench import beside
+from trihook_bench import beside, report
 from trihook_bench.load import Load
 from trihook_bench.results import Spread
 from trihook_bench.rounds import Run
@@ -117,3 +119,13 @@ def test_shares_at_as_many_connections_may_be_missing():
     )
     old = SECTIONS["beside"]({"bidaf": [shares]}).splitlines()[-1]
     assert old == "| bidaf | - | 0.30 (0.30…0.30) | - | 0.60 (0.60…0.60) | 0.90 (0.90…0.90) |"
+
+
+def test_what_is_missing_from_a_report_is_named(tmp_path):
+    def write():
+        return report.write_report(tmp_path, tmp_path / "RESULTS.md")
+
+    assert "Not measured" not in write()
+    (tmp_path / "start.json").write_text(json.dumps(START))
+    (tmp_path / "memory.json").write_text(json.dumps(MEMORY))
+    assert "\n\nNot measured: comparison, beside, batches, growth, liveness.\n\n" in write()
