@@ -104,7 +104,7 @@ def running_system(peer: Peer, work: str, backend: Backend) -> Iterator[Running]
 def running_process(
     command: list[str], folder: Path, environment: Mapping[str, str], output: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a session of its own, and end the whole session with the block."""
+    """Run a command in a session of its own; with the block ends whatever it has started."""
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -162,13 +162,13 @@ def _answers(port: int, path: str) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a command to end, and kill what is left of all that it started."""
+    before = processes.members(process.pid)  # while parents tell whose the others are
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE)
-    for pid in processes.members(process.pid):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    processes.send(signal.SIGKILL, {**before, **processes.members(process.pid)})
     process.wait()
 
 
