@@ -57,7 +57,8 @@ def _faults(bad: Sequence[Load]) -> str:
     }
     said = ", ".join(f"{count} {fault}" for fault, count in counts.items())
     example = next((f". First: `{load.example[:120]}`" for load in bad if load.example), "")
-    return f"{said}, of {sum(load.requests for load in bad)} replies{example}"
+    ended = "; a process of it had ended" if any(load.ended for load in bad) else ""
+    return f"{said}, of {sum(load.requests for load in bad)} replies{ended}{example}"
 
 
 def _targets(cells: list[Cell]) -> str:

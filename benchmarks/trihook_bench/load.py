@@ -21,7 +21,8 @@ class Load:
     """What one run measured: replies in a time, their latencies, and what was wrong with them.
 
     ``wrong`` replies have status 200 and not the answer of their request; ``refused`` ones have
-    another status; ``example`` is the first of either. ``hung`` connections never got a reply.
+    another status; ``example`` is the first of either. ``hung`` connections never got a reply. Of
+    a system that had ``ended`` by then, if only in part, no reply counts.
     """
 
     requests: int
@@ -37,11 +38,13 @@ class Load:
     statuses: dict[str, int] = field(default_factory=dict)
     example: str = ""
     hung: int = 0
+    ended: bool = False
 
     @property
     def is_right(self) -> bool:
-        """Whether there were replies, and each was right."""
-        return self.requests > 0 and not (self.wrong or self.refused or self.socket_errors)
+        """Whether there were replies, each was right, and the whole system was there."""
+        wrong = self.wrong or self.refused or self.socket_errors
+        return self.requests > 0 and not wrong and not self.ended
 
     @property
     def is_valid(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,7 @@ def _rounds(
                             others.enter_context(other.paused())
                     load = run_load(plans[name], running[name].port, count, seconds)
                     settle(backend.session, *running[name].sessions)
+                load = replace(load, ended=not running[name].is_whole)
                 yield Sample(work.name, count, name, number, load)
 
 
@@ -164,7 +165,8 @@ def _describe(sample: Sample) -> str:
     )
     if load.is_valid:
         return line
+    ended = "a process of it has ended, " if load.ended else ""
     return (
-        f"{line}  NOT VALID: {load.wrong} wrong, {load.refused} refused, {load.hung} hung, "
+        f"{line}  NOT VALID: {ended}{load.wrong} wrong, {load.refused} refused, {load.hung} hung, "
         f"{load.socket_errors} socket errors; first: {load.example}"
     )

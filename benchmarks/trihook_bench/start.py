@@ -11,7 +11,8 @@ from statistics import median
 from typing import Any
 
 from trihook_bench.places import LOGS
-from trihook_bench.systems import WORKERS, Backend, free_port, inherited, running_process
+from trihook_bench.ports import free_port
+from trihook_bench.systems import WORKERS, Backend, inherited, running_process
 
 _PATIENCE = 30.0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from trihook_bench import processes
 from trihook_bench.environments import python_of
 from trihook_bench.peers import Peer
 from trihook_bench.places import LOGS
+from trihook_bench.ports import count_listeners, free_port
 
 WORKERS = 2
 _PATIENCE = 120.0
@@ -35,11 +35,20 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A system that answers at ``port``; ``sessions`` are its processes' sessions."""
+    """A system that answers at ``port``.
+
+    ``sessions`` are its processes' sessions, ``commands`` the processes that lead them.
+    """
 
     peer: Peer
     port: int
     sessions: tuple[int, ...]
+    commands: tuple[subprocess.Popen[bytes], ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the processes of all its commands still run."""
+        return all(process.poll() is None for process in self.commands)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that its processes have taken so far."""
@@ -97,7 +106,7 @@ def running_system(peer: Peer, work: str, backend: Backend) -> Iterator[Running]
                 ending.enter_context(running_process(filled, peer.folder, environment, output))
             )
         wait_until_ready(started, port, peer.ready, log)
-        yield Running(peer, port, tuple(process.pid for process in started))
+        yield Running(peer, port, tuple(process.pid for process in started), tuple(started))
 
 
 @contextmanager
@@ -123,10 +132,16 @@ def running_process(
 def wait_until_ready(
     started: list[subprocess.Popen[bytes]], port: int, path: str, log: Path
 ) -> None:
-    """Return once a GET of the path is answered with 200; raises :class:`StartError`."""
+    """Return once a GET of the path is answered with 200, and each process listens at the port.
+
+    Raises :class:`StartError`.
+    """
     deadline = time.monotonic() + _PATIENCE
-    while not _answers(port, path):
+    while True:
+        is_ready = _answers(port, path) and count_listeners(port) >= len(started)
         ended = any(process.poll() is not None for process in started)
+        if is_ready and not ended:
+            return
         if ended or time.monotonic() > deadline:
             tail = log.read_text(errors="replace")[-2000:]
             raise StartError(f"{'it ended' if ended else 'it does not answer'}; {log}:\n{tail}")
@@ -141,13 +156,6 @@ def settle(*sessions: int) -> None:
         time.sleep(_LOOK_SECONDS)
         now = processes.cpu_seconds(*sessions)
         rests, before = now - before <= _REST * _LOOK_SECONDS, now
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _answers(port: int, path: str) -> bool:
