@@ -93,7 +93,10 @@ def _with_bytes(backend: Backend, rounds: int, seconds: float) -> Loads:
 
 
 def _with_models(rounds: int, seconds: float) -> Loads:
-    """Run a Triton and a host for each count, side by side; all models but one are ensembles."""
+    """Run a Triton and a host for each count; all models but one are ensembles.
+
+    While one pair is measured the others are stopped, or it would share the cores with theirs.
+    """
     plan = plan_of(VECTOR.name, MODELS)
     with ExitStack() as ending:
         runs = {}
@@ -103,7 +106,7 @@ def _with_models(rounds: int, seconds: float) -> Loads:
             )
             host = ending.enter_context(running_host(triton))
             runs[str(count)] = _run(plan, host, triton, 1)
-        return interleave(runs, rounds, seconds)
+        return interleave(runs, rounds, seconds, alone=True)
 
 
 def _with_processes(rounds: int, seconds: float) -> dict[str, Loads]:
@@ -116,7 +119,7 @@ def _with_processes(rounds: int, seconds: float) -> dict[str, Loads]:
             host = ending.enter_context(running_host(triton))
             runs[f"processes {count}"] = _run(plan, host, triton, 1)
             runs[f"direct {count}"] = Run(direct, triton.http, 1, (triton.session,))
-        loads = interleave(runs, rounds, seconds)
+        loads = interleave(runs, rounds, seconds, alone=True)
     return {
         name: {str(count): loads[f"{name} {count}"] for count in MODEL_COUNTS}
         for name in ("processes", "direct")

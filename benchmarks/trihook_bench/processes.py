@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -33,6 +33,17 @@ def send(number: signal.Signals, to: Mapping[int, int]) -> None:
         if stat and int(stat[_BEGAN]) == began:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+
+@contextmanager
+def paused(*sessions: int) -> Iterator[None]:
+    """Stop the processes of some sessions until the block ends."""
+    stopped = members(*sessions) if sessions else {}
+    try:
+        send(signal.SIGSTOP, stopped)
+        yield
+    finally:
+        send(signal.SIGCONT, stopped)
 
 
 def cpu_seconds(*sessions: int) -> float:

@@ -13,11 +13,13 @@ from trihook_bench.load import Load, run_load
 from trihook_bench.peers import Peer
 from trihook_bench.places import PLANS
 from trihook_bench.plans import write_plan
+from trihook_bench.processes import paused
 from trihook_bench.systems import Backend, Running, StartError, running_system, settle
 from trihook_bench.works import Work
 
 _WARM_SECONDS = 2
 _IDLE_SECONDS = 3.0
+_BREATH = 0.1  # seconds in which stopped workers give their masters a sign of life
 
 Say = Callable[[str], None]
 
@@ -87,20 +89,36 @@ def measure(
     return Measured(samples, idle, absent)
 
 
-def interleave(runs: Mapping[str, Run], rounds: int, seconds: float) -> dict[str, list[Load]]:
-    """Make all runs once a round, after a second each to warm up; return each one's loads."""
-    for run in runs.values():
-        _load(run, 1)
+def interleave(
+    runs: Mapping[str, Run], rounds: int, seconds: float, *, alone: bool = False
+) -> dict[str, list[Load]]:
+    """Make all runs once a round, after a second each to warm up; return each one's loads.
+
+    During a run that is ``alone``, the processes of the others are stopped.
+    """
+    others = {name: _others(run, runs) if alone else () for name, run in runs.items()}
+    for name, run in runs.items():
+        _load(run, 1, others[name])
     loads: dict[str, list[Load]] = {name: [] for name in runs}
     for number in range(rounds):
         for name in rotated(list(runs), number):
-            loads[name].append(_load(runs[name], seconds))
+            loads[name].append(_load(runs[name], seconds, others[name]))
     return loads
 
 
-def _load(run: Run, seconds: float) -> Load:
-    load = run_load(run.plan, run.port, run.connections, seconds)
-    settle(*run.sessions)
+def _others(run: Run, runs: Mapping[str, Run]) -> tuple[int, ...]:
+    """Return the sessions of all runs that are not those of this one too."""
+    return tuple(
+        {session for other in runs.values() for session in other.sessions}.difference(run.sessions)
+    )
+
+
+def _load(run: Run, seconds: float, others: tuple[int, ...]) -> Load:
+    with paused(*others):
+        load = run_load(run.plan, run.port, run.connections, seconds)
+        settle(*run.sessions)
+    if others:
+        time.sleep(_BREATH)
     return load
 
 
