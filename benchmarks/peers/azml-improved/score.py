@@ -1,12 +1,14 @@
 """The same entry script as it should be: metadata is known, and tensors travel as bytes.
 
-The server's workers are processes with one thread each, and each imports this script and calls
-``init`` by itself: so one client a worker, which keeps its connection to Triton open.
+The server's workers are processes of several threads, by ``GUNICORN_CMD_ARGS``; each imports this
+script and calls ``init`` by itself. Every thread has a client of its own, which keeps its
+connection to Triton open.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any
 
@@ -24,9 +26,16 @@ def init() -> None:
     global triton, work, outputs  # noqa: PLW0603 - the server's way to keep what init() makes
     work = WORKS[os.environ["WORK"]]
     outputs = [InferRequestedOutput(name, binary_data=True) for name in work.outputs]
-    triton = InferenceServerClient(url=os.environ["TRITON_HTTP"])
+    triton = _Clients()
     while not _is_ready():
         time.sleep(0.5)
+
+
+class _Clients(threading.local):
+    """A client for each thread: one is not to be shared by threads."""
+
+    def __init__(self) -> None:
+        self.own = InferenceServerClient(url=os.environ["TRITON_HTTP"])
 
 
 @rawhttp
@@ -42,7 +51,7 @@ def _infer(tensors: dict[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any
     inputs = [
         _input(name, array[None] if work.batched else array) for name, array in tensors.items()
     ]
-    result = triton.infer(work.model, inputs, outputs=outputs)
+    result = triton.own.infer(work.model, inputs, outputs=outputs)
     arrays = {name: result.as_numpy(name) for name in work.outputs}
     return {name: array[0] for name, array in arrays.items()} if work.batched else arrays
 
@@ -55,6 +64,6 @@ def _input(name: str, array: np.ndarray[Any, Any]) -> InferInput:
 
 def _is_ready() -> bool:
     try:
-        return bool(triton.is_model_ready(work.model))
+        return bool(triton.own.is_model_ready(work.model))
     except OSError:
         return False
