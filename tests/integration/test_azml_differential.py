@@ -12,6 +12,8 @@ from azml.hosts import AZURE, OURS, exit_status, running
 KINDS = (AZURE, OURS)
 AT_A_TIME = 4
 
+pytestmark = pytest.mark.timeout(900)  # the first test waits for every server to have answered
+
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):

