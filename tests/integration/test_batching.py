@@ -63,13 +63,20 @@ class Counting:
         pass
 
     def counted(self, rows):
-        """Return the counts once there are so many rows; Triton counts a moment after answering."""
+        """Return the counts once they all know of so many rows.
+
+        Triton counts a moment after answering, and the rows of a batch apart from all rows.
+        """
 
         def current():
             return Counts.of(self._triton, self._model).since(self._before)
 
-        wait_until(lambda: current().rows == rows, 10)
-        return current()
+        def complete():
+            counts = current()
+            batched = sum(size * count for size, count in counts.batches.items())
+            return counts if counts.rows == batched == rows else None
+
+        return wait_until(complete)
 
 
 class Connection:

@@ -33,6 +33,7 @@ from onnx_models import (
     started_model,
     sum_and_difference_model,
 )
+from servers import wait_until
 from trihook import Inference, LocalTritonError
 from trihook.local import LocalTriton, _supervisor
 from trihook.triton.batching import Batcher
@@ -306,6 +307,7 @@ def test_requests_that_come_together_are_one_inference_and_split_right(
     before = executions(client, "lookup")
     results = infer_together(client, "lookup", "index", [np.array([[n]]) for n in (3, 1, 4, 2)])
     assert [result.tolist() for result in results] == [[[30]], [[10]], [[40]], [[20]]]
+    wait_until(lambda: executions(client, "lookup") > before)  # counted a moment after answering
     assert executions(client, "lookup") == before + 1
 
 
