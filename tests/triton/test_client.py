@@ -75,6 +75,12 @@ class Server:
         self._threads = []
         self._start(self._accept)
 
+    def wait_for(self, count):
+        """Let greenlets go on until so many requests have arrived."""
+        with gevent.Timeout(20):
+            while len(self.requests) < count:
+                gevent.sleep(0.005)
+
     def close(self):
         self._ended.set()
         with contextlib.suppress(OSError):
@@ -153,6 +159,12 @@ def _get(client, seconds=5):
 
 def _post(client, seconds=5, body=b"body"):
     return client.request("POST", "/", [body], deadline=Deadline.after(seconds))
+
+
+def _wait_while_idle(client):
+    """Wait until something has come, or the end, on the connection that is idle."""
+    [(_, poll)] = client._questions._idle
+    assert poll.poll(20_000)
 
 
 # what goes well
@@ -281,22 +293,25 @@ def test_a_connection_that_is_reset_when_made_is_unavailable(serve):
 
 
 def test_bytes_that_came_while_it_was_idle_do_not_answer_the_next_request(serve):
+    is_idle = threading.Event()
+
     def answer_and_babble(connection, ended):
         connection.sendall(_http(b"first"))
-        time.sleep(0.1)
+        is_idle.wait(20)
         connection.sendall(_http(b"stray"))
         return True
 
     _, client = serve(answer_and_babble, answer(_http(b"second")))
     assert _post(client).body == b"first"
-    time.sleep(0.2)
+    is_idle.set()
+    _wait_while_idle(client)
     assert _post(client).body == b"second"
 
 
 def test_a_connection_closed_while_it_was_idle_is_not_used(serve):
     server, client = serve(answer_and_close(_http(b"first")), answer(_http(b"second")))
     assert _post(client).body == b"first"
-    time.sleep(0.05)
+    _wait_while_idle(client)
     assert _post(client).body == b"second"
     assert server.requests == ["POST /", "POST /"]
 
@@ -305,7 +320,6 @@ def test_an_answer_with_another_behind_it_is_refused(serve):
     _, client = serve(answer(_http(b"first") + _http(b"stray")), answer(_http(b"second")))
     with pytest.raises(TritonError, match="no HTTP"):
         _post(client)
-    time.sleep(0.05)
     assert _post(client).body == b"second"
 
 
@@ -316,7 +330,8 @@ def test_an_answer_with_another_behind_it_is_refused(serve):
 def test_a_deadline_is_over_the_whole_call(serve, action):
     server, client = serve(action)
     with pytest.raises(DeadlineError, match="did not answer in time"):
-        _post(client, 0.1)
+        _post(client, 1)
+    server.wait_for(1)
     assert server.requests == ["POST /"]
 
 
@@ -342,10 +357,11 @@ def test_what_has_no_time_left_is_not_sent(serve):
 
 @pytest.mark.parametrize("action", [hang, trickle], ids=["hang", "trickle"])
 def test_deadlines_use_up_no_connections(serve, action):
-    _, client = serve(*[action] * 6, answer(_http(b"well")), connections=2)
-    for _ in range(3):
+    server, client = serve(*[action] * 6, answer(_http(b"well")), connections=2)
+    for turn in range(3):
         calls = [gevent.spawn(_fails_in_time, client) for _ in range(2)]
         gevent.joinall(calls, raise_error=True)
+        server.wait_for(2 * turn + 2)
     bodies = [gevent.spawn(_post, client) for _ in range(4)]
     gevent.joinall(bodies, raise_error=True)
     assert [call.value.body for call in bodies] == [b"well"] * 4
@@ -353,13 +369,13 @@ def test_deadlines_use_up_no_connections(serve, action):
 
 def _fails_in_time(client):
     with pytest.raises(DeadlineError):
-        _post(client, 0.1)
+        _post(client, 1)
 
 
 def test_who_waits_for_a_connection_is_served_when_another_meets_its_deadline(serve):
-    _, client = serve(hang, answer(_http(b"well")), connections=1)
+    server, client = serve(hang, answer(_http(b"well")), connections=1)
     first = gevent.spawn(_fails_in_time, client)
-    gevent.sleep(0.02)
+    server.wait_for(1)
     waiting = [gevent.spawn(_post, client) for _ in range(3)]
     gevent.joinall([first, *waiting], raise_error=True)
     assert [call.value.body for call in waiting] == [b"well"] * 3
@@ -367,26 +383,27 @@ def test_who_waits_for_a_connection_is_served_when_another_meets_its_deadline(se
 
 def test_who_waits_for_a_connection_meets_its_own_deadline(serve):
     server, client = serve(hang, connections=1)
-    first = gevent.spawn(_fails_in_time, client)
-    gevent.sleep(0.02)
+    first = gevent.spawn(_post, client, 60)
+    server.wait_for(1)
     with pytest.raises(DeadlineError):
         _post(client, 0.02)
-    first.get()
+    assert not first.ready()
+    first.kill()
     assert server.requests == ["POST /"]
 
 
 def test_a_timeout_of_somebody_else_is_theirs(serve):
     _, client = serve(hang, answer(_http(b"well")), connections=1)
-    with gevent.Timeout(0.05) as theirs, pytest.raises(gevent.Timeout) as caught:
+    with gevent.Timeout(1) as theirs, pytest.raises(gevent.Timeout) as caught:
         _post(client)
     assert caught.value is theirs
     assert _post(client).body == b"well"
 
 
 def test_a_greenlet_that_is_killed_gives_its_connection_back(serve):
-    _, client = serve(hang, answer(_http(b"well")), connections=1)
+    server, client = serve(hang, answer(_http(b"well")), connections=1)
     doomed = gevent.spawn(_post, client)
-    gevent.sleep(0.05)
+    server.wait_for(1)
     doomed.kill()
     assert _post(client).body == b"well"
 
@@ -447,7 +464,7 @@ def test_ready_is_a_question_that_never_fails(serve):
         reset,
         answer_and_close(b"?"),
         hang,
-        timeout=0.1,
+        timeout=1,
     )
     assert [client.is_ready() for _ in range(5)] == [True, False, False, False, False]
 
@@ -569,17 +586,19 @@ def test_a_proxy_that_says_200_in_html_is_tritons_error(serve):
 
 
 def test_inferences_do_not_hold_up_what_else_is_asked(serve):
-    _, client = serve(hang, answer(_http(b"well")), connections=1, timeout=1)
-    busy = gevent.spawn(_infer, client)
-    gevent.sleep(0.05)
+    server, client = serve(hang, answer(_http(b"well")), connections=1)
+    busy = gevent.spawn(_infer, client, 60)
+    server.wait_for(1)
     assert client.is_ready()
+    assert not busy.ready()
     busy.kill()
 
 
 def test_asking_about_a_refusal_keeps_to_the_deadline(serve):
-    _, client = serve(answer(_http(status="400 Bad Request")), hang, timeout=60)
+    server, client = serve(answer(_http(status="400 Bad Request")), hang, timeout=60)
     with gevent.Timeout(10), pytest.raises(DeadlineError):
-        _infer(client, 0.2)
+        _infer(client, 1)
+    server.wait_for(2)
 
 
 @pytest.mark.parametrize(
