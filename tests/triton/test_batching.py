@@ -1,8 +1,11 @@
 """Items are stacked, split and dealt out again in order, in as few inferences as may be."""
 
+from types import SimpleNamespace
+
 import gevent
 import numpy as np
 import pytest
+from gevent.event import Event
 from hypothesis import given
 from hypothesis import strategies as st
 from trihook import (
@@ -66,6 +69,18 @@ class Fake:
         outputs = {"y": x * 2, "z": z if model.max_batch_size else z[0]}
         wanted = {output.name for output in options["outputs"]} or set(outputs)
         return {name: outputs[name] for name in outputs if name in wanted}, self._version
+
+
+class Held(Fake):
+    """Infers nothing until ``go`` is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.go = Event()
+
+    def infer(self, model, tensors, **options):
+        self.go.wait()
+        return super().infer(model, tensors, **options)
 
 
 def _item(values, model, outputs=(), **more):
@@ -246,9 +261,12 @@ def test_what_queues_while_an_inference_is_under_way_goes_together():
     assert [int(result["y"][0]) for [result] in results] == [2 * n for n in range(6)]
 
 
-def test_one_that_is_alone_does_not_wait():
+def test_one_that_is_alone_does_not_wait(monkeypatch):
     model, fake = _model(), Fake()
     batcher = _batcher(fake)
+    monkeypatch.setattr(
+        batcher._lane(model, ""), "_full", SimpleNamespace(wait=lambda _: pytest.fail("it waits"))
+    )
     for n in range(3):
         batcher.submit([_item([n], model)], model)
     assert [len(x) for x in fake.calls] == [1, 1, 1]
@@ -413,27 +431,30 @@ def test_each_waits_no_longer_than_its_own_time():
 
 
 def test_what_nobody_waits_for_any_more_is_not_sent():
-    model, fake = _model(), Fake(seconds=0.1)
+    model, fake = _model(), Held()
     batcher = _batcher(fake, concurrency=1)
     first = gevent.spawn(batcher.submit, [_item([1], model)], model)
-    gevent.sleep(0.01)
-    [late] = batcher.submit([_item([2], model)], model, deadline=Deadline.after(0.01))
+    gevent.idle()  # until it is under way
+    with gevent.Timeout(20):
+        [late] = batcher.submit([_item([2], model)], model, deadline=Deadline.after(0.01))
     assert isinstance(late, DeadlineError)
+    fake.go.set()
     first.get(timeout=5)
     batcher.submit([_item([3], model)], model)
     assert [int(x[0, 0]) for x in fake.calls] == [1, 3]
 
 
 def test_a_full_queue_takes_no_more_until_it_has_emptied():
-    model, fake = _model(0), Fake(seconds=0.05)
+    model, fake = _model(0), Held()
     batcher = _batcher(fake, concurrency=1, max_queue=2)
     under_way = []
     for n in range(3):  # the first is under way, the others wait
         under_way.append(gevent.spawn(batcher.submit, [_item([n], model)], model))
-        gevent.sleep(0.005)
+        gevent.idle()
     assert batcher.is_full(model.name)
     with pytest.raises(OverloadedError, match="wait for model 'model'"):
         batcher.submit([_item([9], model)], model)
+    fake.go.set()
     gevent.joinall(under_way, raise_error=True)
     assert not batcher.is_full(model.name)
     assert batcher.submit([_item([9], model)], model)[0]["y"].tolist() == [18]

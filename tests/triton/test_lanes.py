@@ -363,9 +363,10 @@ def test_a_submission_alone_needs_no_other_greenlet():
     assert ran == [gevent.getcurrent()]
 
 
-def test_nobody_waits_for_company_by_default():
+def test_nobody_waits_for_company_by_default(monkeypatch):
     run = Run()
     lane = _lane(run)
+    monkeypatch.setattr(lane, "_full", SimpleNamespace(wait=lambda _: pytest.fail("it waits")))
     for name in "abc":
         _submit(lane, name, 1)
     assert run.batches == [["a"], ["b"], ["c"]]
