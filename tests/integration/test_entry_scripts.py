@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -205,7 +204,7 @@ def test_what_runs_may_end_within_a_graceful_timeout_of_less_than_a_second(tmp_p
     with running(OURS, start, tmp_path / "a", sys.executable) as server:
         with computing(server, tmp_path / "gate") as scored:
             server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
+            wait_until(lambda: "Handling signal: term" in server.log.read_text())
         assert scored.result().status == 200
 
 

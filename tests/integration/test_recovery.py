@@ -2,16 +2,23 @@
 
 import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 from onnx_models import add_model, linear_model, row_sum_model
-from servers import control, free_port, running_host, wait_until
+from servers import add_plugin, control, free_port, running_host, wait_until
 from trihook.local import LocalTriton
 
 VECTOR = {"x": [1, 2, 3]}
+TELLING = """
+import pathlib, uuid
+from trihook import hookimpl
+
+@hookimpl(tryfirst=True)
+def preprocess():
+    pathlib.Path({folder!r}, uuid.uuid4().hex).touch()
+"""
 
 
 @pytest.fixture
@@ -111,10 +118,16 @@ def test_a_new_model_is_found_when_it_is_asked_for(vectors):
         assert answer.json == {"outputs": {"y": [6.0]}}
 
 
-def test_a_request_under_way_is_answered_before_a_terminated_host_ends(triton):
-    with running_host(triton.url, "--workers", "2") as host, ThreadPoolExecutor() as pool:
+def test_a_request_under_way_is_answered_before_a_terminated_host_ends(triton, tmp_path):
+    arrived = tmp_path / "arrived"
+    arrived.mkdir()
+    add_plugin(tmp_path, "trihook-telling", "telling", TELLING.format(folder=str(arrived)))
+    with (
+        running_host(triton.url, "--workers", "2", plugins=tmp_path) as host,
+        ThreadPoolExecutor() as pool,
+    ):
         slow = [pool.submit(host.post, "/score/moody", {"x": [2.0]}) for _ in range(3)]
-        time.sleep(0.7)  # they are in Triton now, which takes two seconds for each
+        wait_until(lambda: len(list(arrived.iterdir())) == 3)  # Triton takes two seconds for each
         host.process.terminate()
         assert [answer.result().status for answer in slow] == [200, 200, 200]
         assert host.process.wait(timeout=30) == 0
