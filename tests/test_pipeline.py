@@ -541,7 +541,7 @@ def _late(harness, *items, seconds=0.6):
 @pytest.mark.parametrize("hook", ["select_model", "preprocess", "postprocess"])
 def test_a_hook_that_hangs_is_blamed(threads, end, hook):
     plugin = _plugin(**{hook: lambda: end.wait(5) and None})
-    error = _late(_harness(plugin, runtime=threads), [1.0])
+    error = _late(_harness(plugin, runtime=threads), [1.0], seconds=2)
     assert (error.stage, error.plugin) == (hook, "Plugin")
     assert error.message == f"plugin 'Plugin' took too long in {hook}"
 
@@ -557,7 +557,7 @@ def test_the_item_that_hangs_is_blamed_and_not_those_that_are_done(threads, end)
         def preprocess(self):
             end.wait(5)
 
-    error = _late(_harness(First, Hanging, runtime=threads), 1.0, 2.0, 3.0, 4.0)
+    error = _late(_harness(First, Hanging, runtime=threads), 1.0, 2.0, 3.0, 4.0, seconds=2)
     assert error.plugin == "Hanging"
 
 
@@ -581,10 +581,15 @@ class NotQuick:
 def test_waiting_for_a_thread_is_blamed_on_nobody(threads, end):
     harness = _harness(NotQuick, runtime=threads)
     harness.score(make_request([1.0]))
-    stuck = threading.Thread(
-        target=lambda: threads.run_hooks(lambda _: end.wait(5), [1], Deadline())
-    )
+    has_begun = threading.Event()
+
+    def hang(_):
+        has_begun.set()
+        end.wait(30)
+
+    stuck = threading.Thread(target=lambda: threads.run_hooks(hang, [1], Deadline()))
     stuck.start()
+    assert has_begun.wait(20)
     error = _late(harness, [1.0], [2.0])
     end.set()
     stuck.join()
