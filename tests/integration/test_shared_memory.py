@@ -35,6 +35,17 @@ def _regions(triton):
         return {entry["name"] for entry in json.load(answer)}
 
 
+def _worker(host):
+    """Return the process id of the host's only worker."""
+    master = host.process.pid
+    [worker] = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    return worker
+
+
+def _shared_by(worker, triton):
+    return {name for name in _regions(triton) if f".{worker}." in name}
+
+
 def _numbers(seed):
     return np.random.default_rng(seed).integers(0, 1000, WIDTH).astype(np.float32)
 
@@ -66,29 +77,24 @@ def test_no_request_fails_when_triton_comes_back_without_the_regions(wide):
             with LocalTriton(wide, http_port=port, exit_timeout=0) as triton:
                 wait_until(host.is_ready, 20)
                 assert all(_comes_back(host, seed) for seed in range(4))
-                assert _regions(triton)
+                wait_until(lambda: _regions(triton))  # made in the background
 
 
 def test_a_worker_that_ends_gives_up_what_it_shared(triton):
     with running_host(triton.url) as host:
         assert all(_comes_back(host, seed) for seed in range(3))
-        [worker] = (
-            Path(f"/proc/{host.process.pid}/task/{host.process.pid}/children").read_text().split()
-        )
-        assert any(f".{worker}." in name for name in _regions(triton))
-    assert not any(f".{worker}." in name for name in _regions(triton))
+        worker = _worker(host)
+        wait_until(lambda: _shared_by(worker, triton))  # made in the background
+    assert not _shared_by(worker, triton)
 
 
 def test_what_a_killed_worker_shared_is_given_up_by_the_next(triton):
     with running_host(triton.url) as host:
         assert all(_comes_back(host, seed) for seed in range(3))
-        [worker] = (
-            Path(f"/proc/{host.process.pid}/task/{host.process.pid}/children").read_text().split()
-        )
-        mine = {name for name in _regions(triton) if f".{worker}." in name}
-        assert mine
+        worker = _worker(host)
+        mine = wait_until(lambda: _shared_by(worker, triton))
         os.kill(int(worker), signal.SIGKILL)
-        wait_until(host.is_ready, 20)
+        wait_until(host.is_ready)
         # not at once, for Triton may still read what the worker asked last
         wait_until(lambda: _comes_back(host, 0) and not mine & _regions(triton), 60)
 
@@ -96,4 +102,6 @@ def test_what_a_killed_worker_shared_is_given_up_by_the_next(triton):
 def test_no_file_is_left(triton):
     with running_host(triton.url) as host:
         assert all(_comes_back(host, seed) for seed in range(3))
-        assert list(Path("/dev/shm").glob("trihook-tensors.*")) == []
+        worker = _worker(host)
+        wait_until(lambda: _shared_by(worker, triton))
+        wait_until(lambda: list(Path("/dev/shm").glob(f"trihook-tensors.{worker}.*")) == [])

@@ -19,7 +19,7 @@ OK = Answer(200, b"{}")
 
 
 def _files():
-    return [path.name for path in Path("/dev/shm").glob("trihook-tensors.*")]
+    return [path.name for path in Path("/dev/shm").glob(f"trihook-tensors.{os.getpid()}.*")]
 
 
 class Registry:
