@@ -42,7 +42,9 @@ def server():
 
 def run(*arguments, text=""):
     command = [sys.executable, "-m", "trihook_bidaf.client", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, input=text)
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, input=text, timeout=60
+    )
 
 
 def test_context_and_query_are_posted_as_json(server):
@@ -137,7 +139,7 @@ def test_a_server_that_hangs_up_is_reported():
             connection, _ = server.accept()
             connection.close()
 
-        thread = threading.Thread(target=hang_up)
+        thread = threading.Thread(target=hang_up, daemon=True)  # nobody may come
         thread.start()
         done = run(uri, "a", "b")
         thread.join()

@@ -19,7 +19,8 @@ def _no_timer():
 
 def test_a_call_that_takes_too_long_is_ended_though_it_catches_everything_it_may():
     def shrug():
-        while True:
+        end = time.monotonic() + 20  # the test's own timer has been taken away
+        while time.monotonic() < end:
             with suppress(Exception):
                 time.sleep(10)
 
