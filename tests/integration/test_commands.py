@@ -325,10 +325,12 @@ def test_an_unloaded_model_is_listed_no_more(triton):
     control(triton.url, "unload", "fixed")
     try:
 
-        def listed():
-            return trihook("models", "--triton-url", triton.url).stdout
+        def is_gone():
+            shown = trihook("models", "--triton-url", triton.url)
+            is_listed = ["\nvector " in shown.stdout, "\nfixed " in shown.stdout]
+            return shown.returncode == 0 and is_listed == [True, False]
 
-        wait_until(lambda: "\nfixed " not in listed())
+        wait_until(is_gone)
     finally:
         control(triton.url, "load", "fixed")
 

@@ -129,8 +129,12 @@ def test_a_broken_plugin_can_be_skipped_and_readiness_says_so(triton, python, in
         assert host.post("/score/vector", {"x": [1, 2, 3]}).status == 200
 
 
-def test_our_own_interpreter_does_not_see_what_the_tests_install():
-    assert "trihook-mine" not in run(sys.executable, "plugins").stdout
+def test_our_own_interpreter_does_not_see_what_the_tests_install(python, install):
+    install("trihook-mine", GOOD)
+    theirs, ours = run(python, "plugins"), run(sys.executable, "plugins")
+    assert (theirs.returncode, ours.returncode) == (0, 0)
+    assert "trihook-mine" in theirs.stdout
+    assert "trihook-mine" not in ours.stdout
 
 
 LOCKING = '''
