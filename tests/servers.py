@@ -142,12 +142,17 @@ def running_host(
             )
         host = Host(process, port, log_file)
         try:
-            wait_until(lambda: process.poll() is not None or _is_up(host, ready))
+            wait_until(lambda: process.poll() is not None or _is_up(host, ready), 60)
             assert process.poll() is None, host.log
             yield host
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
+            try:
+                process.wait(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
 
 
 def _is_up(host: Host, ready: bool) -> bool:

@@ -62,8 +62,12 @@ def serving(repository):
         env=environment(),
     )
     yield process
-    process.kill()
-    process.communicate()
+    process.terminate()  # its servers lead sessions of their own, and only it ends them
+    try:
+        process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def test_serve_prints_curl_lines_that_work_and_ends_all_of_it(serving):
