@@ -10,14 +10,7 @@ from trihook_bench.beside import AS_MANY
 from trihook_bench.load import Load
 from trihook_bench.memory import FLAT_MB_A_MINUTE
 from trihook_bench.results import Spread
-from trihook_bench.tables import (
-    as_written,
-    number,
-    picture,
-    share_as_written,
-    spread,
-    table,
-)
+from trihook_bench.tables import number, picture, spread, table
 
 Record: TypeAlias = "Mapping[str, Any]"
 
@@ -72,7 +65,7 @@ def _grown(name: str, loads: Mapping[str, list[Load]]) -> str:
 def _judge_unused(loads: Mapping[str, list[Load]]) -> str:
     if not _are_valid(loads):
         return "What a request costs was not measured: there were wrong answers, or none."
-    verdict = _judge(share_as_written(_costs(loads).median) <= UNUSED_COST)
+    verdict = _judge(_costs(loads).median <= UNUSED_COST)
     return f"{_cost(loads)}; the target is at most {UNUSED_COST:.0%}: {verdict}."
 
 
@@ -85,7 +78,7 @@ def _judge_items(loads: Mapping[str, list[Load]]) -> str:
     rise = Spread.of(
         a.rate / b.rate * growth - 1 for a, b in zip(loads[before], loads[most], strict=True)
     )
-    verdict = _judge(share_as_written(rise.median) <= 0)
+    verdict = _judge(rise.median <= 0)
     return (
         f"In requests of {most} a vector costs {rise.median:+.1%} ({rise.least:+.1%}…"
         f"{rise.greatest:+.1%} in {len(loads[most])} rounds) to what it does in those of {before}; "
@@ -115,8 +108,8 @@ def _memory(record: Record) -> str:
     idle = ", ".join(f"{mb:.1f} MB" for mb in record["idle_mb"])
     slopes = ", ".join(f"{slope:+.2f}" for slope in record["slopes_mb_a_minute"])
     valid = record["valid"]
-    light = _judge(round(max(record["idle_mb"]), 1) <= IDLE_MB, valid)
-    steepest = round(max(record["slopes_mb_a_minute"]), 2)
+    light = _judge(max(record["idle_mb"]) <= IDLE_MB, valid)
+    steepest = max(record["slopes_mb_a_minute"])
     flat = _judge(steepest <= FLAT_MB_A_MINUTE, valid, ("flat", "**not flat**"))
     last = [series[-1] for series in record["workers_mb"]]
     ends = ", ".join(f"{mb:.1f} MB" if mb else "nothing (it ended)" for mb in last)
@@ -130,7 +123,7 @@ def _memory(record: Record) -> str:
 
 
 def _start(record: Record) -> str:
-    verdict = _judge(round(record["max"], 2) <= FIRST_ANSWER_SECONDS)
+    verdict = _judge(record["max"] <= FIRST_ANSWER_SECONDS)
     return (
         f"## First answer\n\n`trihook serve` answered its first request "
         f"{record['median']:.2f} s after its process began (median of {len(record['seconds'])}; "
@@ -144,7 +137,7 @@ def _liveness(record: Record) -> str:
         (name, *(number(record[name][field]) for field in ("count", "p50_ms", "p99_ms", "max_ms")))
         for name in ("idle", "busy")
     ]
-    in_time = as_written(record["busy"]["p99_ms"]) <= ALIVE_P99_MS
+    in_time = record["busy"]["p99_ms"] <= ALIVE_P99_MS
     verdict = _judge(in_time and not record["failed"], record["valid"])
     validity = "" if record["valid"] else " **INVALID: some photographs were not answered right.**"
     return (
@@ -168,7 +161,7 @@ def _batches(record: Record) -> str:
         for count, entry in record.items()
     ]
     alone = record["1"]
-    verdict = _judge(round(alone["request_batch"], 2) == 1, alone["valid"])
+    verdict = _judge(alone["request_batch"] == 1, alone["valid"])
     head = ["connections", "requests/s", "vectors in one request", "vectors in one execution"]
     return (
         f"## Batches that Triton saw\n\n{picture('batches')}The first is how many vectors "

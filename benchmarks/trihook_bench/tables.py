@@ -20,16 +20,6 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def as_written(value: float) -> float:
-    """Return a number as :func:`number` writes it, so that a verdict is on what is read."""
-    return float(number(value).replace(",", ""))
-
-
-def share_as_written(value: float) -> float:
-    """Return a share as it is written in percent, with one decimal."""
-    return float(f"{100 * value:.1f}") / 100
-
-
 def spread(values: Spread | None) -> str:
     """Write a median with its range."""
     if values is None:

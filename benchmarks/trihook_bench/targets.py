@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trihook_bench.results import FASTEST, SERIAL, UNBATCHED, Cell, Spread
-from trihook_bench.tables import as_written
 
 _WHOLE = 0.01  # smaller gaps are written with a decimal
 
@@ -55,10 +54,10 @@ class Verdict:
 
     @property
     def is_met(self) -> bool:
-        """Whether the median of the ratios, as it is written, reaches the bound."""
+        """Whether the median of the ratios reaches the bound."""
         if self.ratio is None:
             return False
-        reached, bound = as_written(self.ratio.median), self.goal.bound
+        reached, bound = self.ratio.median, self.goal.bound
         return reached >= bound if self.goal.field == "rate" else reached <= bound
 
     def __str__(self) -> str:
@@ -66,7 +65,7 @@ class Verdict:
             return "not measured"
         if self.is_met:
             return "met"
-        gap = abs(as_written(self.ratio.median) / self.goal.bound - 1)
+        gap = abs(self.ratio.median / self.goal.bound - 1)
         return f"**missed** by {gap:.0%}" if gap >= _WHOLE else f"**missed** by {gap:.1%}"
 
 

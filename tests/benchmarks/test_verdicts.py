@@ -1,4 +1,4 @@
-"""The report's verdicts: on what is read in it, and none on what is not valid."""
+"""The report's verdicts: on what was measured, not rounded, and none on what is not valid."""
 
 import json
 
@@ -29,15 +29,15 @@ def _verdict(ratio, bound, field="rate"):
 @pytest.mark.parametrize(
     ("ratio", "bound", "field", "said"),
     [
-        (1.196, 1.2, "rate", "met"),  # written as 1.20
-        (1.194, 1.2, "rate", "**missed** by 0.8%"),
+        (1.9, 1.9, "rate", "met"),
+        (1.896, 1.9, "rate", "**missed** by 0.2%"),  # written as 1.90
         (4.992, 5, "rate", "**missed** by 0.2%"),
         (8.9, 9, "rate", "**missed** by 1%"),
-        (1.054, 1.05, "p50_ms", "met"),
-        (1.056, 1.05, "p50_ms", "**missed** by 1.0%"),
+        (1.05, 1.05, "p50_ms", "met"),
+        (1.054, 1.05, "p50_ms", "**missed** by 0.4%"),
     ],
 )
-def test_a_ratio_is_judged_as_it_is_written(ratio, bound, field, said):
+def test_a_ratio_is_judged_before_it_is_rounded(ratio, bound, field, said):
     assert _verdict(ratio, bound, field) == said
 
 
@@ -51,28 +51,28 @@ def _load(rate):
 @pytest.mark.parametrize(
     ("name", "rates", "written", "verdict"),
     [
-        ("plugins", (110.04, 100), "+10.0%", "met"),
-        ("plugins", (110.06, 100), "+10.1%", "**missed**"),
-        ("items", (100, 49.98), "+0.0%", "met"),
-        ("items", (100, 49.96), "+0.1%", "**missed**"),
+        ("plugins", (109.96, 100), "+10.0%", "met"),
+        ("plugins", (110.04, 100), "+10.0%", "**missed**"),
+        ("items", (100, 50), "+0.0%", "met"),
+        ("items", (100, 49.98), "+0.0%", "**missed**"),
     ],
 )
-def test_a_cost_is_judged_as_it_is_written(name, rates, written, verdict):
+def test_a_cost_is_judged_before_it_is_rounded(name, rates, written, verdict):
     said = SECTIONS["growth"]({name: {str(n): [_load(rate)] for n, rate in enumerate(rates, 1)}})
     assert f"costs {written} (" in said
     assert said.endswith(f": {verdict}.")
 
 
-def test_memory_and_times_are_judged_as_they_are_written():
-    edge = {**MEMORY, "idle_mb": [90.04], "slopes_mb_a_minute": [0.204]}
+def test_memory_and_times_are_judged_before_they_are_rounded():
+    edge = {**MEMORY, "idle_mb": [90.0], "slopes_mb_a_minute": [0.2]}
     assert "at most 90 MB: met." in SECTIONS["memory"](edge)
     assert SECTIONS["memory"](edge).endswith("to 70.0 MB, 70.0 MB: flat.")
-    steep = SECTIONS["memory"]({**edge, "idle_mb": [90.06], "slopes_mb_a_minute": [0.206]})
+    steep = SECTIONS["memory"]({**edge, "idle_mb": [90.04], "slopes_mb_a_minute": [0.204]})
     assert "at most 90 MB: **missed**." in steep
     assert steep.endswith(": **not flat**.")
-    assert SECTIONS["start"]({**START, "max": 2.004}).endswith("is 2 s: met.")
-    assert SECTIONS["start"]({**START, "max": 2.006}).endswith("is 2 s: **missed**.")
-    for p99, verdict in ((50.04, "met"), (50.06, "**missed**")):
+    assert SECTIONS["start"]({**START, "max": 2.0}).endswith("is 2 s: met.")
+    assert SECTIONS["start"]({**START, "max": 2.004}).endswith("is 2 s: **missed**.")
+    for p99, verdict in ((50.0, "met"), (50.04, "**missed**")):
         busy = {**SUMMARY, "p99_ms": p99}
         assert f"of 50 ms: {verdict}; 0" in SECTIONS["liveness"]({**LIVENESS, "busy": busy})
     assert "of 50 ms: **missed**; 1 failed" in SECTIONS["liveness"]({**LIVENESS, "failed": 1})
