@@ -142,13 +142,13 @@ def running_host(
             )
         host = Host(process, port, log_file)
         try:
-            wait_until(lambda: process.poll() is not None or _is_up(host, ready), 60)
+            wait_until(lambda: process.poll() is not None or _is_up(host, ready))
             assert process.poll() is None, host.log
             yield host
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(timeout=120)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

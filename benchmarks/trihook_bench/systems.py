@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -54,17 +54,9 @@ class Running:
         """Return the CPU time that its processes have taken so far."""
         return processes.cpu_seconds(*self.sessions)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> AbstractContextManager[None]:
         """Stop its processes meanwhile, if it is one that pauses."""
-        groups = self.sessions if self.peer.pauses else ()
-        for group in groups:
-            os.killpg(group, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for group in groups:
-                os.killpg(group, signal.SIGCONT)
+        return processes.paused(*self.sessions if self.peer.pauses else ())
 
 
 @dataclass(frozen=True)

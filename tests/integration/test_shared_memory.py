@@ -94,9 +94,9 @@ def test_what_a_killed_worker_shared_is_given_up_by_the_next(triton):
         worker = _worker(host)
         mine = wait_until(lambda: _shared_by(worker, triton))
         os.kill(int(worker), signal.SIGKILL)
-        wait_until(host.is_ready)
+        wait_until(host.is_ready, 20)
         # not at once, for Triton may still read what the worker asked last
-        wait_until(lambda: _comes_back(host, 0) and not mine & _regions(triton), 60)
+        wait_until(lambda: _comes_back(host, 0) and not mine & _regions(triton), 30)
 
 
 def test_no_file_is_left(triton):

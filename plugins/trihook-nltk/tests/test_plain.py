@@ -58,9 +58,8 @@ def test_sentences_that_need_the_rules_are_not_plain(sentence):
     assert not plain_spans(sentence)
 
 
-@pytest.mark.parametrize("word", ["x" * 32_000, "x-" * 16_000, "x.y" * 10_000, "1,2" * 10_000])
+@pytest.mark.parametrize("word", ["x" * 16_000, "x-" * 8_000, "x.y" * 5_000, "1,2" * 5_000])
 def test_a_long_word_is_read_once_if_it_is_not_plain(word):
     began = time.perf_counter()
     assert not plain_spans(f"{word}'")
-    # some milliseconds; reading it from every letter on takes a minute
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 0.5  # reading it from every letter on takes seconds
