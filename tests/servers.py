@@ -41,6 +41,12 @@ def free_port() -> int:
                 return port
 
 
+def workers_of(master: int) -> list[int]:
+    """Return the processes that a host has started, by its own."""
+    children = Path(f"/proc/{master}/task/{master}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Return the condition's first true value; fail the test if there is none in time."""
     deadline = time.monotonic() + seconds

@@ -132,18 +132,19 @@ def test_a_client_that_is_alone_shares_with_nobody(crowded, triton, model):
 
 
 def test_batches_grow_with_the_clients_that_come_at_the_same_time(crowded, triton):
+    # an inference is slow, so that the others come meanwhile however slow the machine is
     sizes = {}
-    for clients in (1, 4, 32):
-        bodies = [{"x": [float(n), 0, 0]} for n in range(clients)]
-        with Counting(triton, "vector") as counting:
-            for replies in _bursts(crowded, "/score/vector", bodies, 10):
-                for n, (status, _, reply) in enumerate(replies):
-                    assert (status, reply) == (200, {"outputs": {"y": [0.0, float(n)]}})
-            counts = counting.counted(clients * 10)
+    for clients in (1, 32):
+        bodies = [{"x": [0.02 + n / 4096]} for n in range(clients)]
+        with Counting(triton, "moody") as counting:
+            for replies in _bursts(crowded, "/score/moody", bodies, 3):
+                for body, (status, _, reply) in zip(bodies, replies, strict=True):
+                    assert status == 200
+                    assert np.float32(reply["outputs"]["y"]) == np.float32(body["x"])
+            counts = counting.counted(clients * 3)
         sizes[clients] = counts.rows / counts.answered
     assert sizes[1] == 1
-    assert sizes[1] < sizes[32] > 1.5
-    assert sizes[4] <= sizes[32]
+    assert sizes[32] > 2
 
 
 def test_what_waits_fills_the_next_inference(triton):

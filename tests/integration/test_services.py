@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from onnx_models import add_model, linear_model
-from servers import environment, free_port, wait_until
+from servers import environment, free_port, wait_until, workers_of
 from trihook import DeploymentError
 from trihook.client import ScoringClient
 from trihook.deploy import LocalService, Model
@@ -163,11 +163,6 @@ def test_a_second_of_the_same_name_is_refused(service, home):
     assert refused.returncode == 1
     assert refused.stderr.startswith("Error: service 'vector' is running already")
     assert score(service) == [8.0, 14.0]
-
-
-def workers_of(master):
-    children = Path(f"/proc/{master}/task/{master}/children").read_text()
-    return [int(pid) for pid in children.split()]
 
 
 @pytest.mark.parametrize("victim", ["triton", "host", "worker"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx_models import add_model, identity_model
-from servers import free_port, running_host, wait_until
+from servers import free_port, running_host, wait_until, workers_of
 from trihook.local import LocalTriton
 
 WIDTH = 40_000  # 160,000 bytes a tensor
@@ -37,8 +37,7 @@ def _regions(triton):
 
 def _worker(host):
     """Return the process id of the host's only worker."""
-    master = host.process.pid
-    [worker] = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    [worker] = workers_of(host.process.pid)
     return worker
 
 
@@ -93,7 +92,7 @@ def test_what_a_killed_worker_shared_is_given_up_by_the_next(triton):
         assert all(_comes_back(host, seed) for seed in range(3))
         worker = _worker(host)
         mine = wait_until(lambda: _shared_by(worker, triton))
-        os.kill(int(worker), signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
         wait_until(host.is_ready, 20)
         # not at once, for Triton may still read what the worker asked last
         wait_until(lambda: _comes_back(host, 0) and not mine & _regions(triton), 30)
