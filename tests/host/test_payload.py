@@ -1,6 +1,7 @@
 """A body comes apart into items, or is refused; a cut one is never taken for fewer items."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,26 @@ def test_a_form_may_have_a_preamble_and_an_epilogue():
 def test_a_boundary_inside_a_file_is_content():
     content = b"--XY\r\n-- XX --XX\r\n"
     assert _parse(_form(_part("a", content, "f")), FORM).items[0].data == content
+
+
+tokens = st.sampled_from(
+    [b"\r", b"\n", b"\r\n", b"-", b"--", b"X", b"--XX", b"--XX--", b"z" * 5000]
+)
+contents = st.lists(tokens, max_size=12).map(b"".join)
+
+
+@given(st.lists(contents.filter(lambda content: not re.search(rb"(^|[\r\n])--XX", content))))
+def test_files_of_any_size_come_out_as_they_were(files):
+    body = _form(_part("a", b"first", "f"), *[_part("a", content, "f") for content in files])
+    assert [item.data for item in _parse(body, FORM).items] == [b"first", *files]
+
+
+@pytest.mark.parametrize("following", [[], [b"x", b"\r" * 5000, b"y"]], ids=len)
+def test_it_does_not_matter_how_far_a_file_reaches(following):
+    for size in range(256 * 1024 - 150, 256 * 1024 + 10):  # a piece has so many bytes at most
+        files = [b"\n" * size, *following]
+        body = _form(*[_part("a", content, "f") for content in files])
+        assert [item.data for item in _parse(body, FORM).items] == files
 
 
 @pytest.mark.parametrize(
