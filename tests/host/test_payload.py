@@ -246,6 +246,12 @@ def test_heads_without_end_are_too_large(head):
         _parse(body[:100], FORM, 1000)
 
 
+def test_a_head_may_hold_what_looks_like_a_boundary():
+    head = b"Content-Disposition: form-data; filename=f\r\nX: " + (b"a" * 5000 + b"--XX") * 100
+    body = b"--XX\r\n" + head + b"\r\n\r\nx\r\n--XX--\r\n"
+    assert [item.data for item in _parse(body, FORM, 4096).items] == [b"x"]
+
+
 def test_the_heads_of_all_parts_count_together():
     # the parts that may come with 36 files have 25,600 bytes of heads
     long = [_part("a", b"x", filename="b" * 9000) for _ in range(3)]

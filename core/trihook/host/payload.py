@@ -108,12 +108,14 @@ def _parse_form(body: bytes, boundary: str, max_items: int) -> Payload:
     return Payload(tuple(files), many=True, fields=fields)
 
 
-def _measure_head(buffer: bytearray, most: int) -> int:
+def _measure_head(buffer: bytearray, seen: int, most: int) -> int:
     """Return the length of the head that a part begins with, which may be ``most``.
+
+    It does not end within the ``seen`` bytes of before.
 
     What is in a head is parsed line by line, its texts character by character: that is slow.
     """
-    match = BLANK_LINE_RE.search(buffer, 0, most)
+    match = BLANK_LINE_RE.search(buffer, max(0, seen - 3), most)
     if match is not None:
         return match.end()
     if len(buffer) > most:
@@ -148,13 +150,13 @@ def _parts(body: bytes, boundary: str, max_items: int) -> Iterator[tuple[File | 
     try:
         while decoder.state is not State.COMPLETE:
             if decoder.state is State.PART:
-                length = _measure_head(decoder.buffer, left)
+                length = _measure_head(decoder.buffer, length, left)
             event = decoder.next_event()
             if isinstance(event, NeedData):  # once it has None, that is a ValueError
                 decoder.receive_data(next(pieces, None))
             elif isinstance(event, File | Field):
                 head, content = event, []
-                left -= length
+                length, left = 0, left - length
             elif isinstance(event, Data) and head is not None:
                 content.append(event.data)
                 if not event.more_data:
