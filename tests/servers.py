@@ -42,7 +42,7 @@ def free_port() -> int:
 
 
 def workers_of(master: int) -> list[int]:
-    """Return the processes that a host has started, by its own."""
+    """Return the process ids of a host's workers, which its own process ``master`` has started."""
     children = Path(f"/proc/{master}/task/{master}/children").read_text()
     return [int(pid) for pid in children.split()]
 

@@ -131,20 +131,31 @@ def test_a_client_that_is_alone_shares_with_nobody(crowded, triton, model):
     assert (counts.answered, counts.batches) == (20, {1: 20})
 
 
+def _mean_batch(host, triton, clients):
+    """Return how many rows an inference has while so many clients come at the same time.
+
+    An inference is slow, so that the others come meanwhile however slow the machine is.
+    """
+    bodies = [{"x": [0.02 + n / 4096]} for n in range(clients)]
+    with Counting(triton, "moody") as counting:
+        for replies in _bursts(host, "/score/moody", bodies, 3):
+            for body, (status, _, reply) in zip(bodies, replies, strict=True):
+                assert status == 200
+                assert np.float32(reply["outputs"]["y"]) == np.float32(body["x"])
+        counts = counting.counted(clients * 3)
+    return counts.rows / counts.answered
+
+
 def test_batches_grow_with_the_clients_that_come_at_the_same_time(crowded, triton):
-    # an inference is slow, so that the others come meanwhile however slow the machine is
-    sizes = {}
-    for clients in (1, 32):
-        bodies = [{"x": [0.02 + n / 4096]} for n in range(clients)]
-        with Counting(triton, "moody") as counting:
-            for replies in _bursts(crowded, "/score/moody", bodies, 3):
-                for body, (status, _, reply) in zip(bodies, replies, strict=True):
-                    assert status == 200
-                    assert np.float32(reply["outputs"]["y"]) == np.float32(body["x"])
-            counts = counting.counted(clients * 3)
-        sizes[clients] = counts.rows / counts.answered
+    assert _mean_batch(crowded, triton, 1) == 1
+    assert _mean_batch(crowded, triton, 32) > 2
+
+
+def test_batches_grow_with_the_clients_where_nothing_is_set(host, triton):
+    sizes = {clients: _mean_batch(host, triton, clients) for clients in (1, 4, 32)}
     assert sizes[1] == 1
-    assert sizes[32] > 2
+    assert sizes[1] < sizes[32] > 1.5
+    assert sizes[4] <= sizes[32]
 
 
 def test_what_waits_fills_the_next_inference(triton):

@@ -25,7 +25,7 @@ _JSON = "application/json"
 _FORM = "multipart/form-data"
 _CURL_DEFAULT = "application/x-www-form-urlencoded"
 _HEAD_SIZE = 256  # bytes that a part's head may have on average, of as many parts as there may be
-_SHORT, _LONG = 4096, 256 * 1024  # bytes that a piece of a form has at least and at most
+_SHORT, _LONG = 4096, 256 * 1024  # about how many bytes a piece of a form has at least, and at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,7 @@ def _parse_form(body: bytes, boundary: str, max_items: int) -> Payload:
 def _measure_head(buffer: bytearray, seen: int, most: int) -> int:
     """Return the length of the head that a part begins with, which may be ``most``.
 
-    It does not end within the ``seen`` bytes of before.
-
+    Its end is not looked for in the ``seen`` bytes where an earlier call did not find it.
     What is in a head is parsed line by line, its texts character by character: that is slow.
     """
     match = BLANK_LINE_RE.search(buffer, max(0, seen - 3), most)
