@@ -95,6 +95,17 @@ def test_models_are_read_once():
     assert catalog.models == {"a": A, "b": B}
 
 
+def test_the_only_model_is_that_of_one_snapshot():
+    class Replaced(dict):
+        def __len__(self):
+            catalog._models = {}  # as the hub may do while a thread looks
+            return super().__len__()
+
+    _, catalog = _catalog(A)
+    catalog._models = Replaced(catalog.models)
+    assert catalog.only_model == "a"
+
+
 def test_a_snapshot_is_immutable():
     _, catalog = _catalog(A)
     with pytest.raises(TypeError):
@@ -361,6 +372,18 @@ def test_a_pinned_version_that_changes_during_a_reading_stays_as_it_was_read_las
 def test_a_refused_model_that_did_not_change_is_none():
     _, catalog = _catalog(A)
     assert catalog.changed(A) is None
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_pinned_version_that_was_refused_and_did_not_change_is_none(version):
+    _, catalog = _catalog(NEWER)
+    assert catalog.changed(catalog.find("a", version), pinned=True) is None
+
+
+def test_a_version_that_goes_beside_the_one_that_was_asked_is_no_change():
+    triton, catalog = _catalog(NEWER)
+    triton.load(replace(NEWER, versions=("2",)))
+    assert catalog.changed(NEWER) is None
 
 
 def test_all_who_were_refused_hear_of_the_change():

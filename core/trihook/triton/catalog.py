@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
@@ -65,7 +66,8 @@ class Catalog:
     @property
     def only_model(self) -> str:
         """The name of the only model there is, ``""`` where there are more or none."""
-        return next(iter(self._models)) if len(self._models) == 1 else ""
+        models = self._models  # which another thread may read while the hub takes a new snapshot
+        return next(iter(models)) if len(models) == 1 else ""
 
     def lists(self, name: str) -> bool:
         """Tell whether the repository has such a model, which then may become ready."""
@@ -99,7 +101,7 @@ class Catalog:
         version = model.version if pinned else ""
         self._read_once((model.name, version), lambda: self._renew(model.name, version), deadline)
         now = self._known(model.name, version)
-        return now if now != model else None
+        return now if now is not None and not _are_alike(now, model) else None
 
     def note_version(self, model: Model, version: str) -> None:
         """Take notice of the version that answered: another one than known ages the snapshot."""
@@ -231,6 +233,11 @@ def _wait_for(reading: _Reading, deadline: Deadline | None) -> None:
             raise error
         return
     raise DeadlineError("Triton did not tell about its models in time")
+
+
+def _are_alike(one: Model, other: Model) -> bool:
+    """Tell whether a request is fitted to both alike, whichever versions stand beside them."""
+    return replace(one, versions=other.versions) == other
 
 
 def _latest(read: Mapping[K, M], before: Mapping[K, Model], now: Mapping[K, Model]) -> dict[K, M]:
