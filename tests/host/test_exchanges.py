@@ -10,7 +10,7 @@ from gevent.event import Event
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.wsgi import create
-from trihook.host import exchanges
+from trihook.host import sockets
 from trihook.host.answers import Answer, to_http, to_wsgi
 from trihook.host.exchanges import Body, Exchanges
 
@@ -167,7 +167,7 @@ def test_the_last_reply_reaches_a_client_that_still_sends(pair):
 
 
 def test_a_client_that_sends_without_end_is_not_heard_out(pair, monkeypatch):
-    monkeypatch.setattr(exchanges, "_LINGER", 0.05)
+    monkeypatch.setattr(sockets, "_LINGER", 0.05)
     serving = _serve(pair, Scorer(read=0), closing=lambda: True)
     pair[0].sendall(_post(body=b"x" * 1000)[:-1])
     assert serving.get(timeout=10) == b""

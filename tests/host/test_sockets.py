@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import gevent
 import pytest
 from gunicorn.config import Config
+from trihook.host import sockets
 from trihook.host.answers import Answer
 from trihook.host.exchanges import Exchanges
-from trihook.host.sockets import PatientSocket, send_all
+from trihook.host.sockets import PatientSocket, linger, send_all
 from trihook.host.worker import Worker
 
 PATIENCE = 0.3
@@ -114,6 +115,66 @@ def test_a_body_that_stops_is_answered_and_the_connection_ends(pair, head):
     assert reply.split()[1] == b"400"
     assert reply.endswith(b"late")
     assert pair[0].recv(1) == b""
+
+
+def _refuse(environ, start_response):
+    start_response("413 Content Too Large", [("Content-Length", "5")])
+    return [b"large"]
+
+
+def _send_in_two(sock, data):
+    """Send a part of it, and the rest after the reply; return what comes."""
+    sock.sendall(data[:1000])
+    came = sock.recv(65536)
+    sock.sendall(data[1000:])
+    while piece := sock.recv(65536):
+        came += piece
+    return came
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2097152",
+        b"HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked",
+        b"HTTP/1.0\r\nContent-Length: 2097152",
+        b"HTTP/1.1\r\nHost: x y\r\n\r\nno header",
+    ],
+    ids=["close", "chunked", "old", "no request"],
+)
+def test_a_refusal_reaches_a_client_that_still_sends(pair, head):
+    body = b"200000\r\n" * (b"chunked" in head) + bytes(1 << 21)
+    sending = gevent.spawn(_send_in_two, pair[0], b"POST / " + head + b"\r\n\r\n" + body)
+    with gevent.Timeout(20):
+        assert _handle(pair, _refuse) == []
+        assert sending.get().split()[1] in (b"413", b"400")
+
+
+def test_a_client_that_sends_without_end_is_not_heard_out(pair, monkeypatch):
+    def send_without_end():
+        while True:
+            pair[0].sendall(bytes(65536))
+
+    monkeypatch.setattr(sockets, "_LINGER", 0.1)
+    sending = gevent.spawn(send_without_end)
+    with gevent.Timeout(20):
+        linger(pair[1], pair[1].recv)
+    sending.kill()
+
+
+def test_a_client_that_has_sent_all_is_not_waited_for(pair, monkeypatch):
+    monkeypatch.setattr(sockets, "_LINGER", 100)
+    pair[0].sendall(b"POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\n[1]")
+    with gevent.Timeout(20):
+        assert _handle(pair, _read_body) == []
+    assert pair[0].recv(65536).endswith(b"[1]")
+
+
+def test_a_client_that_is_to_go_on_and_reads_nothing_is_given_up(pair):
+    patient = PatientSocket(pair[1], PATIENCE)
+    assert patient.send(b"HTTP/1.1 100 Continue\r\n\r\n") == 25
+    with gevent.Timeout(20), pytest.raises(BrokenPipeError):
+        patient.send(LARGE)
 
 
 def test_nobody_waits_for_a_client_that_does_not_read_a_reply(pair):

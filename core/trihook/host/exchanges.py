@@ -13,18 +13,16 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-import gevent
 from gevent.hub import get_hub
 from gunicorn import SERVER
 from gunicorn.util import http_date
 
 from trihook.host.answers import Answer, to_http
 from trihook.host.heads import Head, parse_head
-from trihook.host.sockets import receive, send_all
+from trihook.host.sockets import linger, receive, send_all
 from trihook.host.turns import Turns
 
 _BLOCK_SIZE = 65536
-_LINGER = 2.0  # seconds
 _date = lru_cache(maxsize=1)(http_date)  # written once a second
 
 Score: TypeAlias = "Callable[[Mapping[str, Any], str, str], Answer]"
@@ -101,7 +99,7 @@ class Exchanges:
             body = Body(self._sock, came, head.length, self._patience.seconds)
             is_last = not self._answer(head, body)
             if is_last and body.left and not body.is_late:
-                self._linger(body)
+                linger(self._sock, body.read)
             if is_last or body.is_late or not _drain(body, self._patience.seconds):
                 return b""
             self._turns.give_way()
@@ -119,12 +117,6 @@ class Exchanges:
             data = self._sock.recv(_BLOCK_SIZE)  # what had come; there is nothing to wait for
         self._patience.since = None
         return data
-
-    def _linger(self, body: Body) -> None:
-        """Pass over the rest of the last body for a while: closed at once, it costs the reply."""
-        with suppress(OSError), gevent.Timeout(_LINGER, False):
-            self._sock.shutdown(socket.SHUT_WR)
-            _drain(body, self._patience.seconds)
 
     def _answer(self, head: Head, body: Body) -> bool:
         """Answer a request; tell whether the connection stays open."""

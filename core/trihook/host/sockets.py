@@ -5,8 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+
+import gevent
+
+_BLOCK_SIZE = 65536
+_LINGER = 2.0  # seconds
 
 
 def send_all(sock: Any, data: bytes, patience: float) -> None:
@@ -44,12 +50,29 @@ def receive(sock: Any, size: int, patience: float | None) -> bytes:
 
 
 def end_reading(sock: Any) -> None:
-    """Let whoever reads from a socket find its end, after what has come.
+    """Let whoever reads from a socket find its end, after what has come."""
+    _shut_down(sock, socket.SHUT_RD)
 
-    gevent's own ``shutdown`` would raise there instead, and one of TLS forget its keys.
+
+def linger(sock: Any, read: Callable[[int], bytes]) -> None:
+    """Let the client see that nothing follows, and for a while pass over what it sends still.
+
+    ``read`` gives that, and nothing at its end. Closed while something is unread, or comes, the
+    connection would be reset, and the client lose the reply before it has read it.
+    """
+    with suppress(OSError), gevent.Timeout(_LINGER, False):
+        _shut_down(sock, socket.SHUT_WR)
+        while read(_BLOCK_SIZE):
+            gevent.sleep(0)  # however fast it comes, others go on
+
+
+def _shut_down(sock: Any, how: int) -> None:
+    """Shut one direction down, and nothing else.
+
+    gevent's own ``shutdown`` would raise at whoever reads, and one of TLS forget its keys.
     """
     with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as copy:
-        copy.shutdown(socket.SHUT_RD)
+        copy.shutdown(how)
 
 
 class JoinedSocket:
@@ -131,6 +154,11 @@ class PatientSocket:
     def sendall(self, data: bytes) -> None:
         """Send all of ``data``, if the client reads it; see :func:`send_all`."""
         send_all(self._sock, data, self._patience)
+
+    def send(self, data: bytes) -> int:
+        """Send all of ``data`` too: what is sent so, such as ``100 Continue``, is sent once."""
+        self.sendall(data)
+        return len(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -14,13 +15,14 @@ import gevent
 from gevent import socket as gevent_socket
 from gevent.pool import Pool
 from gunicorn import util
+from gunicorn.http.errors import ParseException
 from gunicorn.http.message import Request
 from gunicorn.workers.ggevent import GeventWorker
 
 from trihook.host.accepting import FairServer, Places
 from trihook.host.arbiter import SteadyWorker
 from trihook.host.exchanges import Exchanges
-from trihook.host.sockets import JoinedSocket, PatientSocket, end_reading
+from trihook.host.sockets import JoinedSocket, PatientSocket, end_reading, linger
 from trihook.host.turns import Turns
 
 _PLACES = Places()  # made in the master, and inherited from it
@@ -163,8 +165,19 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         sock.is_serving = True
         try:
             super().handle_request(listener_name, req, joined, addr)
+        except StopIteration:  # the connection is to be closed
+            joined.flush()
+            with suppress(ParseException):
+                linger(sock, req.body.read)
+            raise
         finally:
             joined.flush()
             sock.is_serving = False
             self._idle.add(sock)
         turns.give_way()
+
+    def handle_error(self, req: object, client: Any, addr: object, exc: BaseException) -> None:
+        """Answer what is no request."""
+        super().handle_error(req, client, addr, exc)
+        if isinstance(exc, Exception):
+            linger(client, client.recv)
