@@ -15,6 +15,7 @@ import pytest
 import trihook
 from click.testing import CliRunner
 from documented import example
+from scraped import Samples
 from trihook import ConfigError, HookError, Item, ScoringError, errors, hookimpl, hookspecs
 from trihook.cli.main import cli
 from trihook.config import ModelSettings, Settings, tomllib  # which is tomli before Python 3.11
@@ -34,6 +35,7 @@ PAGES = sorted(
 
 PLUGINS = (DOCS / "plugins.md").read_text()
 HTTP = (DOCS / "http.md").read_text()
+PRODUCTION = (DOCS / "production.md").read_text()
 SETTINGS = (DOCS / "settings.md").read_text()
 GUIDES = "\n".join(page.read_text() for page in [ROOT / "README.md", *DOCS.glob("*.md")])
 
@@ -156,7 +158,8 @@ def test_every_error_of_scoring_is_documented_with_its_status_and_code():
 
 
 def test_every_route_is_documented():
-    app = create_app(Harness(models=[VECTOR], infer=linear).service)
+    settings = Settings(metrics=True)
+    app = create_app(Harness(models=[VECTOR], infer=linear, settings=settings).service)
     routes = {
         f"`{method} {rule.rule}`"
         for rule in app.url_map.iter_rules()
@@ -164,6 +167,23 @@ def test_every_route_is_documented():
         if rule.endpoint != "static"
     }
     assert {row[0] for row in table(HTTP, "Routes")} == routes
+
+
+def test_every_metric_is_documented_with_its_labels():
+    documented = {
+        name.strip("`"): set(re.findall(r"`(\w+)`", labels))
+        for name, labels, _ in table(PRODUCTION, "Metrics")
+    }
+    settings = Settings(metrics=True)
+    app = create_app(Harness(models=[VECTOR], infer=linear, settings=settings).service)
+    client = app.test_client()
+    for body in ([1, 2, 3], [1, 2]):
+        client.post("/score/vector", json=body)
+    assert documented == {
+        name.removesuffix("_count"): {label for label, _ in labels}
+        for name, labels in Samples(client.get("/metrics").text)
+        if not name.endswith(("_sum", "_bucket", "_created"))
+    }
 
 
 def test_the_replies_of_the_curl_lines_are_those_of_the_host():

@@ -66,9 +66,10 @@ class Settings(_Table):
     model in use may get. ``max_queue`` bounds the items that wait for one model in a worker;
     ``share_batches`` lets items of several requests share an inference. ``share_memory`` lets
     large tensors reach a Triton on the same machine by shared memory. A worker whose only
-    request waits for Triton stays awake for ``busy_poll`` (0: never). ``default_model`` scores
-    what names no model. ``load_plugins``, where given, are the only plugins loaded,
-    ``block_plugins`` are not; ``skip_broken_plugins`` serves without those that cannot be loaded.
+    request waits for Triton stays awake for ``busy_poll`` (0: never). With ``metrics`` the
+    host tells Prometheus of its requests. ``default_model`` scores what names no model.
+    ``load_plugins``, where given, are the only plugins loaded, ``block_plugins`` are not;
+    ``skip_broken_plugins`` serves without those that cannot be loaded.
     ``options`` are for every model, ``models`` for one.
     ``home`` is the folder of registered models and local services, ``$XDG_DATA_HOME/trihook``
     where it is empty.
@@ -90,6 +91,7 @@ class Settings(_Table):
     share_batches: bool = True
     share_memory: bool = True
     busy_poll: Seconds = Field(0.001, ge=0, le=1)
+    metrics: bool = False
     default_model: str = ""
     load_plugins: Names | None = None
     block_plugins: Names = ()

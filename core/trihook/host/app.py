@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -21,6 +22,7 @@ from trihook.host.answers import (
     to_response,
     to_wsgi,
 )
+from trihook.host.metrics import Metrics
 from trihook.host.openapi import describe_api
 from trihook.host.scoring import Scorer
 from trihook.service import Service
@@ -41,7 +43,8 @@ class ScoringApp(Flask):
     def __init__(self, service: Service) -> None:
         super().__init__("trihook")
         self.service = service
-        self._scorer = Scorer(service)
+        self.metrics = Metrics() if service.settings.metrics else None
+        self._scorer = Scorer(service, self.metrics)
 
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -92,6 +95,8 @@ def create_app(service: Service) -> Flask:
     app.add_url_rule("/v2/health/live", "live", _say_live)
     app.add_url_rule("/v2/health/ready", "ready", lambda: _say_ready(service))
     app.add_url_rule("/swagger.json", "swagger", lambda: _describe(service))
+    if app.metrics is not None:
+        app.add_url_rule("/metrics", "metrics", partial(_tell_metrics, app.metrics))
     for rule in ("/score", "/score/<model>", "/score/<model>/versions/<version>"):
         app.add_url_rule(rule, "score", methods=["POST"])  # for the other methods' 405
     app.before_request(_name_request)
@@ -127,6 +132,11 @@ def _say_ready(service: Service) -> Response:
         "skipped_plugins": [plugin.name for plugin in service.plugins.problems],
     }
     return to_response(json_answer(body, 503 if reasons else 200))
+
+
+def _tell_metrics(metrics: Metrics) -> Response:
+    body, content_type = metrics.render(request.headers.get("Accept", ""))
+    return Response(body, content_type=content_type)
 
 
 def _describe(service: Service) -> Response:

@@ -26,6 +26,7 @@ from trihook.host.answers import (
 )
 from trihook.host.body import read_body
 from trihook.host.headers import Headers
+from trihook.host.metrics import Metrics
 from trihook.host.payload import parse_payload
 from trihook.host.statuses import status_of
 from trihook.outcome import Outcome
@@ -42,11 +43,13 @@ _quoted = lru_cache(maxsize=4096)(quote)  # headers are Latin-1, names of models
 class Scorer:
     """Answers scoring requests with a service, at most ``max_requests`` at a time.
 
-    Used by the greenlets of one hub, or by one thread at a time.
+    Used by the greenlets of one hub, or by one thread at a time. ``metrics``, where there are any,
+    count them.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, metrics: Metrics | None = None) -> None:
         self._service = service
+        self._metrics = metrics
         self._settings = service.settings
         self._under_way = 0
         self._is_choice_open = any(
@@ -62,18 +65,31 @@ class Scorer:
 
         ``model`` and ``version`` are what the path names; the query may name them as well.
         """
+        if self._metrics is None:
+            return self._answer(environ, request_id, model, version)[0]
+        with self._metrics.measure() as request:
+            answer, request.result = self._answer(environ, request_id, model, version)
+            request.status = answer.status
+            if isinstance(request.result, ScoringError):
+                request.model = self._loaded_model(model or _query(environ).get("model", ""))
+        return answer
+
+    def _answer(
+        self, environ: Mapping[str, Any], request_id: str, model: str, version: str
+    ) -> tuple[Answer, Outcome | ScoringError]:
+        """Return the answer, and what it tells of."""
         self._under_way += 1
         try:
             scoring = self._read_request(environ, request_id, model, version)
             outcome = self._service.pipeline.score(scoring, Deadline.after(self._settings.timeout))
         except ScoringError as exc:
             _log(exc, request_id)
-            return error_answer(exc, request_id)
+            return error_answer(exc, request_id), exc
         finally:
             self._under_way -= 1
         _log_items(outcome, request_id)
         answer = answer_outcome(outcome, request_id, many=scoring.many)
-        return answer.with_headers(*_describe(outcome))
+        return answer.with_headers(*_describe(outcome)), outcome
 
     def _read_request(
         self, environ: Mapping[str, Any], request_id: str, model: str, version: str
@@ -102,11 +118,22 @@ class Scorer:
         """Refuse a request above a limit, before its body is read."""
         if self._under_way > self._settings.max_requests:
             raise OverloadedError("the host has as many requests as it takes", stage="request")
-        if not model and self._is_choice_open:
+        name = self._usual_model(model)
+        if not name:
             return  # it may be for any model; whichever it is, the batcher looks again
-        name = model or self._settings.default_model or self._service.catalog.only_model
         if self._service.batcher.is_full(name, version):
             raise OverloadedError(f"as many items wait for model {name!r} as may", stage="request")
+
+    def _usual_model(self, model: str) -> str:
+        """Return which model is meant by this name or by none; empty where plugins choose."""
+        if not model and self._is_choice_open:
+            return ""
+        return model or self._settings.default_model or self._service.catalog.only_model
+
+    def _loaded_model(self, model: str) -> str:
+        """Return the same, and empty also where there is none of that name."""
+        name = self._usual_model(model)
+        return name if name in self._service.catalog.models else ""
 
 
 def _query(environ: Mapping[str, Any]) -> Mapping[str, str]:

@@ -8,12 +8,14 @@ import math
 import os
 import socket
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 from trihook.config import Settings
 from trihook.errors import ConfigError
 from trihook.host.arbiter import SteadyApplication, SteadyArbiter
 from trihook.host.cores import find_cores
+from trihook.host.metrics import check_metrics, forget_process, shared_metrics
 
 EXIT_WRONG_SETTING = 2
 EXIT_BROKEN_PLUGIN = 3
@@ -28,13 +30,17 @@ def serve(settings: Settings) -> None:
 
     Nothing is loaded before the workers are forked: neither plugins, which may start threads
     when imported, nor a client of Triton, whose connections must not be shared. Raises
-    :class:`trihook.ConfigError` if the address cannot be listened at.
+    :class:`trihook.ConfigError` if the address cannot be listened at, or metrics are to be told and
+    cannot be.
     """
     check_address(settings.host, settings.port)
+    if settings.metrics:
+        check_metrics()
     status = _check_plugins(settings)
     if status:
         sys.exit(status)
-    _Server(settings).run()
+    with shared_metrics() if settings.metrics else nullcontext():
+        _Server(settings).run()
 
 
 def check_address(host: str, port: int) -> None:
@@ -96,8 +102,9 @@ def _report_broken_plugins(settings: Settings) -> int:
     return EXIT_WRONG_SETTING if plugins.absent else 0
 
 
-def _free_place(_arbiter: SteadyArbiter, worker: Any) -> None:
+def _forget_worker(_arbiter: SteadyArbiter, worker: Any) -> None:
     worker.place.free()
+    forget_process(worker.pid)
 
 
 class _Server(SteadyApplication):
@@ -114,7 +121,7 @@ class _Server(SteadyApplication):
             "bind": format_address(settings.host, settings.port),
             "workers": settings.workers,
             "worker_class": "trihook.host.worker.Worker",
-            "child_exit": _free_place,
+            "child_exit": _forget_worker,
             "graceful_timeout": math.ceil(settings.graceful_timeout),
             "keepalive": 75,
             "proc_name": "trihook",
