@@ -182,6 +182,59 @@ def test_a_hook_that_computes_first_and_then_waits_takes_no_core_while_it_waits(
     assert waiting.get() == [True]
 
 
+@pytest.fixture
+def leave():
+    """Leave as many threads to hooks that go on until the end of the test, or its release."""
+    released = threading.Event()
+
+    def leave(runtime, count):
+        for _ in range(count):
+            with pytest.raises(TimeoutError):
+                runtime.run_hooks(lambda _: released.wait(60), [1], Deadline.after(0.1))
+        return released
+
+    yield leave
+    released.set()
+
+
+@pytest.mark.parametrize("count", [1, 4, 7])
+def test_hooks_that_do_not_return_leave_others_their_threads(runtime, leave, count):
+    leave(runtime, count)
+    assert runtime.run_hooks(lambda n: n, [7], Deadline.after(20)) == [7]
+    barrier = threading.Barrier(min(4, 8 - count))
+    jobs = [
+        gevent.spawn(runtime.run_hooks, lambda _: barrier.wait(10), [1], Deadline())
+        for _ in range(barrier.parties)
+    ]
+    gevent.joinall(jobs, raise_error=True)
+
+
+def test_threads_that_were_left_end_once_their_hooks_return(runtime, leave):
+    released = leave(runtime, 6)
+    assert 4 < len(runtime._threads._threads) <= 8
+    released.set()
+    _wait_until(lambda: len(runtime._threads._threads) <= 1)
+    assert runtime.run_hooks(lambda n: n, [7], Deadline.after(20)) == [7]
+
+
+def test_there_are_never_more_than_twice_as_many_threads_as_may_be(runtime, leave):
+    leave(runtime, 20)
+    assert len(runtime._threads._threads) <= 8
+
+
+def test_a_runtime_is_stuck_once_hooks_have_not_returned_for_long(runtime, leave, monkeypatch):
+    leave(runtime, 3)
+    monkeypatch.setattr(hook_threads, "_STUCK", 0.0)
+    assert not runtime.is_stuck()
+    monkeypatch.undo()
+    released = leave(runtime, 1)
+    assert not runtime.is_stuck()
+    monkeypatch.setattr(hook_threads, "_STUCK", 0.0)
+    assert runtime.is_stuck()
+    released.set()
+    _wait_until(lambda: not runtime.is_stuck())
+
+
 def test_a_thread_that_cannot_be_started_is_started_later(runtime, monkeypatch):
     def refuse(*_):
         raise RuntimeError("can't start new thread")

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 from onnx_models import add_model, linear_model, row_sum_model
-from servers import add_plugin, control, free_port, running_host, wait_until
+from servers import add_plugin, control, free_port, running_host, wait_until, workers_of
 from trihook.local import LocalTriton
 
 VECTOR = {"x": [1, 2, 3]}
@@ -18,6 +18,20 @@ from trihook import hookimpl
 @hookimpl(tryfirst=True)
 def preprocess():
     pathlib.Path({folder!r}, uuid.uuid4().hex).touch()
+"""
+HANGING = """
+import threading
+from trihook import hookimpl
+from trihook.host import hook_threads
+
+hook_threads._STUCK = 1.0  # seconds, for the test
+
+@hookimpl(tryfirst=True)
+def preprocess(item):
+    if item.data == "hang":
+        threading.Event().wait()
+    while item.data == "spin":
+        pass
 """
 
 
@@ -135,3 +149,22 @@ def test_a_request_under_way_is_answered_before_a_terminated_host_ends(triton, t
 
 def _scored(answer):
     return answer if answer.status == 200 else None
+
+
+@pytest.mark.parametrize("deed", ["hang", "spin"])
+def test_a_worker_whose_hooks_never_return_is_replaced_and_others_lose_nothing(
+    triton, tmp_path, deed
+):
+    add_plugin(tmp_path, "trihook-hanging", "hanging", HANGING)
+    with (
+        running_host(triton.url, settings="timeout = 2\n", plugins=tmp_path) as host,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        [before] = workers_of(host.process.pid)
+        answers = [*pool.map(lambda _: host.post("/score/vector", deed), range(4))]
+        assert [answer.status for answer in answers] == [504] * 4
+        assert {answer.json["plugin"] for answer in answers} <= {"hanging", ""}
+        while workers_of(host.process.pid) == [before]:
+            assert host.post("/score/vector", VECTOR).status == 200
+        assert host.post("/score/vector", VECTOR).status == 200
+        assert "hooks that do not return hold the threads of this worker" in host.log

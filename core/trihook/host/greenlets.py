@@ -45,6 +45,10 @@ class GeventRuntime:
         finally:
             timer.close()
 
+    def is_stuck(self) -> bool:
+        """Tell whether hooks that seem never to return hold as many threads as there may be."""
+        return self._threads.are_stuck()
+
     def run_network(self, function: Callable[[], R]) -> R:
         """See :meth:`trihook.runtime.Runtime.run_network`."""
         return function()

@@ -2,7 +2,8 @@
 
 More threads that compute than cores finish nothing sooner, and the hub, which answers everybody,
 has to wait for a core and for the interpreter among all of them. A thread whose hook waits for
-something, a network or a lock, is made up for by another.
+something, a network or a lock, is made up for by another. One whose hook nobody waits for any more
+is left to it, and ends with it, if it does.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LOOK_INTERVAL = 0.005
+_STUCK = (
+    10.0  # seconds after which a hook that nobody waits for is taken for one that never returns
+)
 
 # the real ones, whatever gevent has patched
 _start_thread = get_original("_thread", "start_new_thread")
@@ -30,7 +34,8 @@ _Queue = get_original("queue", "SimpleQueue")
 class HookThreads:
     """At most ``most`` threads, of which ``cores`` may compute at a time; for one hub's greenlets.
 
-    First come, first served, but that a long row of work lets others go between.
+    First come, first served, but that a long row of work lets others go between. As many threads
+    again may be left to hooks that nobody waits for any more.
     """
 
     def __init__(self, most: int, cores: int) -> None:
@@ -63,12 +68,20 @@ class HookThreads:
             for _ in range(self._count, min(self._cores, self._jobs + len(work) - 1)):
                 self._add_thread()
             job.waiter.get()
+        except BaseException:
+            self._leave(job)
+            raise
         finally:
             job.end()
             self._end()
         if job.error is not None:
             raise job.error
         return job.results
+
+    def are_stuck(self) -> bool:
+        """Tell whether as many hooks as there may be threads seem never to return."""
+        now = time.monotonic()
+        return sum([now - since > _STUCK for since in self._left()]) >= self._most
 
     def close(self) -> None:
         """End the threads as soon as they are idle; who waits for them may go on to."""
@@ -86,6 +99,17 @@ class HookThreads:
         self._jobs += 1
         if self._jobs == 1:
             self._timer.start(self._look)
+
+    def _leave(self, job: Job) -> None:
+        """Leave to a job the threads that are at it, if there are not too many such already."""
+        for thread in list(self._threads):
+            if thread.job is job and len(self._left()) < self._most:
+                thread.left_at = time.monotonic()
+                self._count -= 1
+
+    def _left(self) -> list[float]:
+        """Return since when each thread is left to its hook."""
+        return [since for thread in list(self._threads) if (since := thread.left_at) is not None]
 
     def _end(self) -> None:
         self._jobs -= 1
@@ -111,7 +135,8 @@ class HookThreads:
     def _look(self) -> None:
         """Make up for threads that wait, if there is something to do, as long as they do."""
         now = time.monotonic()
-        threads = list(self._threads)  # in one step, for threads come and go by themselves
+        every = list(self._threads)  # in one step, for threads come and go by themselves
+        threads = [thread for thread in every if thread.left_at is None]
         busy = sum([thread.job is not None for thread in threads])
         waiting = sum([thread.is_waiting(now) for thread in threads])
         if busy - waiting > self._cores and self._count > self._cores:
@@ -146,7 +171,7 @@ class HookThreads:
         """Do jobs; this is a thread."""
         thread = JobThread()
         self._threads.add(thread)
-        while not self._take_surplus():
+        while thread.left_at is None and not self._take_surplus():
             job = self._calls.get()
             if job is not None:
                 thread.begin(job)

@@ -68,6 +68,7 @@ class JobThread:
 
     def __init__(self) -> None:
         self.job: Job | None = None
+        self.left_at: float | None = None  # when it was left to a hook that has not returned
         self._clock = 0 if _find_clock is None else _find_clock(_get_ident())
         self._began = self._ended = 0.0
         self._seen: tuple[float, float] | None = None  # when, and how long it had computed

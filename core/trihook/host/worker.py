@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from trihook.host.accepting import FairServer, Places
 from trihook.host.arbiter import SteadyWorker
 from trihook.host.exchanges import Exchanges
+from trihook.host.greenlets import GeventRuntime
 from trihook.host.sockets import JoinedSocket, PatientSocket, end_reading, linger
 from trihook.host.turns import Turns
 
@@ -92,6 +94,17 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         if service is not None:
             with gevent.Timeout(_CLOSING, False):
                 service.close()
+
+    def notify(self) -> None:
+        """Tell the master that the worker lives, and end it where too many hooks never return.
+
+        The master starts another, with threads that are free.
+        """
+        super().notify()
+        runtime = getattr(getattr(self.wsgi, "service", None), "runtime", None)
+        if self.alive and isinstance(runtime, GeventRuntime) and runtime.is_stuck():
+            self.log.error("hooks that do not return hold the threads of this worker: it ends")
+            self.handle_exit(signal.SIGTERM, None)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """Stop accepting, let what is under way end, and return from the main loop."""
