@@ -202,6 +202,17 @@ def test_an_address_that_is_none_is_refused(uri):
         ScoringClient(uri)
 
 
+@pytest.mark.parametrize("host", ["a..b", ".a", "a" * 64, "a b", "a\x00b"])
+def test_a_name_that_no_host_can_have_is_refused_before_it_is_looked_up(host):
+    with pytest.raises(ValueError, match=r"^'http://.*/score' is no http or https address$"):
+        ScoringClient(f"http://{host}/score")
+
+
+@pytest.mark.parametrize("host", ["a.b.", "a_b", "grün.example", "a" * 63, "[::1]"])
+def test_a_name_that_a_host_can_have_is_taken(host):
+    assert ScoringClient(f"http://{host}/score").uri == f"http://{host}/score"
+
+
 @pytest.mark.parametrize(
     ("path", "target"),
     [

@@ -63,7 +63,8 @@ class ScoringClient:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         parts = urlsplit(uri if "://" in uri else f"http://{uri}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        host = parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not _is_host_name(host):
             raise ValueError(f"{uri!r} is no http or https address")
         self.uri = uri
         target = (parts.path or "/score") + (f"?{parts.query}" if parts.query else "")
@@ -71,7 +72,7 @@ class ScoringClient:
         connect = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
-        self._connection = connect(parts.hostname, parts.port, timeout=timeout)
+        self._connection = connect(host, parts.port, timeout=timeout)
         self._headers = {**_checked(headers or {}), **authorization(key)}
         self._timeout = timeout
         self._retries = retries
@@ -167,6 +168,15 @@ def _checked(headers: Mapping[str, str]) -> Mapping[str, str]:
         if not (is_field_name(name) and is_field_value(value)):
             raise ValueError(f"{name!r} is no header, or has a value that none can carry")
     return headers
+
+
+def _is_host_name(name: str) -> bool:
+    """Tell whether a host may have this name; ``http.client`` raises no ``OSError`` for others."""
+    try:
+        encoded = name.encode("idna")
+    except UnicodeError:  # a part of it, between dots, is empty or longer than 63 characters
+        return False
+    return bool(encoded) and not re.search(rb"[\x00-\x20\x7f]", encoded)
 
 
 def _is_readable(sock: socket.socket) -> bool:

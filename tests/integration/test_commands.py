@@ -281,6 +281,7 @@ def test_score_says_that_no_host_listens(files):
         (["score", __file__, "-H", "X Arm: b"], "'X Arm: b' is no header that can be sent"),
         (["score", "no-such-file"], "does not exist"),
         (["score", __file__, "--url", "ftp://x"], "is no http or https address"),
+        (["score", __file__, "--url", "http://a..b"], "is no http or https address"),
         (["serve", "--model-dir", "."], "--model-dir needs --entry-script"),
         (["serve", "--health-port", "1"], "--health-port needs --entry-script"),
         (
