@@ -319,6 +319,15 @@ def test_a_request_numbers_its_items():
     assert (request.many, make_request([1]).many, make_request().many) == (True, False, True)
 
 
+def test_requests_of_the_same_item_share_no_state():
+    item = Item(b"raw", state={"page": 1})
+    first, again = make_request(item), make_request(item, item)
+    first.items[0].state["words"] = 7
+    again.items[0].state["page"] = 2
+    states = [each.state for each in (item, *first.items, *again.items)]
+    assert states == [{"page": 1}, {"page": 1, "words": 7}, {"page": 2}, {"page": 1}]
+
+
 def test_what_is_sent_arrives_as_it_does_over_http():
     request = make_request({"a": (1, 2)}, np.arange(2), 1.5, headers={"X-Arm": "b"})
     assert [item.data for item in request.items] == [{"a": [1, 2]}, [0, 1], 1.5]

@@ -90,9 +90,11 @@ def make_request(*items: Item | Jsonable, **sent: Any) -> ScoringRequest:
 
     What is no :class:`trihook.Item` becomes the data of one, as JSON brings it to the host, or
     bytes without a media type. Names of ``headers`` become lower-case there, and so here.
-    Other than one item makes the request one of ``many``.
+    Other than one item makes the request one of ``many``. The ``state`` of an item is copied, so
+    that the same item can be sent again.
     """
-    numbered = tuple(replace(_make_item(each), index=n) for n, each in enumerate(items))
+    made = map(_make_item, items)
+    numbered = tuple(replace(each, index=n, state={**each.state}) for n, each in enumerate(made))
     headers = {name.lower(): value for name, value in sent.pop("headers", {}).items()}
     known = {"many": len(numbered) != 1, "id": "test", "headers": headers}
     return ScoringRequest(numbered, **{**known, **sent})
