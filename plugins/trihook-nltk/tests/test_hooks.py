@@ -70,6 +70,14 @@ def test_a_plain_text_is_the_sole_field():
     assert tensors["words"].tolist() == ["grüß", "gott"]
 
 
+def test_a_byte_order_mark_is_no_part_of_a_plain_text():
+    item = Item(b"\xef\xbb\xbfSo it is", "text/plain")
+    tensors = hooks.preprocess(item=item, model=SOLE)
+    assert tensors["words"].tolist() == ["so", "it", "is"]
+    assert item.state["text_text"] == "So it is"
+    assert item.state["text_tokens"][0] == Token("So", 0, 2)
+
+
 def test_strings_keep_their_nuls():
     assert preprocess({"text": "a\0 b"})["words"].tolist() == ["a\0", "b"]
 
@@ -143,6 +151,11 @@ def test_a_plain_text_in_another_encoding_is_refused():
         PayloadError, match="'text' must be text in UTF-8, got other bytes at offset 2"
     ):
         preprocess("Grüß Gott".encode("latin-1"), media_type="text/plain")
+
+
+def test_where_other_bytes_are_is_counted_from_the_start_of_what_was_sent():
+    with pytest.raises(PayloadError, match="got other bytes at offset 5"):
+        preprocess(b"\xef\xbb\xbfGr\xfc\xdf", media_type="text/plain")
 
 
 @pytest.mark.parametrize("limit", [5, "5"])

@@ -3,7 +3,7 @@
 For each field of the model ``preprocess`` leaves in ``item.state``, for ``postprocess``:
 
 ``<field>_text``
-    the text as it was sent, a ``str``
+    the text as it was sent, a ``str``, without a byte order mark before a plain text
 ``<field>_tokens``
     its words, a tuple of :class:`~trihook_nltk.Token` in the order of the model's input
 """
@@ -113,7 +113,8 @@ def _text(data: Mapping[str, object], name: str) -> str:
 
 def _decode(data: bytes, name: str) -> str:
     try:
-        return data.decode("utf-8")
+        # not utf-8-sig, which leaves the byte order mark out of an error's offset
+        return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise PayloadError(
             f"{name!r} must be text in UTF-8, got other bytes at offset {error.start}"
