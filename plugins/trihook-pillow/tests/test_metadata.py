@@ -51,6 +51,16 @@ def test_of_a_jpegs_exif_data_the_first_remain(encode, scene, with_segments):
     assert decode(data).size == (96, 128)
 
 
+@pytest.mark.parametrize("marker", [0xE5, 0xFE], ids=["APP5", "comment"])
+def test_what_looks_like_exif_data_in_another_segment_hides_none(
+    encode, scene, with_segments, marker
+):
+    plain = encode(scene, "JPEG")
+    data = with_segments(plain, (marker, b"Exif\0\0words"), (0xE1, EXIF))
+    assert drop_metadata("JPEG", data) == with_segments(plain, (0xE1, EXIF))
+    assert decode(data).size == (96, 128)
+
+
 def test_what_tells_a_jpegs_colours_remains(encode, scene):
     data = encode(Image.fromarray(scene).convert("CMYK"), "JPEG", comment=b"words")
     assert bodies(drop_metadata("JPEG", data), 0xEE) == bodies(data, 0xEE) != []

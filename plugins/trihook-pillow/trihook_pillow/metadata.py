@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from trihook_pillow.formats import Format
 
+_APP1 = 0xE1  # the only segment that holds EXIF data (Exif 2.3, section 4.7.2)
 # APP0 and APP14 stay: they tell what the colours are (JFIF, Adobe)
-_JPEG_METADATA = frozenset({*range(0xE1, 0xF0), 0xFE}) - {0xEE}
+_JPEG_METADATA = frozenset({*range(_APP1, 0xF0), 0xFE}) - {0xEE}
 _MAX_JPEG_HEADER = 256 * 1024  # encoders write a few KiB, and up to 64 of EXIF
 
 # These change nothing, but are so common and so quickly read that a copy of the file takes longer
@@ -60,7 +61,8 @@ def _find_in_jpeg(data: bytes) -> Iterator[tuple[int, int]]:
                 )
             return
         if marker in _JPEG_METADATA:
-            if not has_exif and data.startswith(b"Exif\0\0", begin + 4):
+            is_exif = marker == _APP1 and data.startswith(b"Exif\0\0", begin + 4)
+            if is_exif and not has_exif:
                 has_exif = True
             else:
                 yield before, end
