@@ -105,6 +105,7 @@ def test_options_that_belong_to_others_are_not_read():
         ({"mean": {"r": 1}}, COLOUR, "'mean' must be one number"),
         ({"mean": "nan"}, COLOUR, "'mean' must be one number"),
         ({"std": math.inf}, COLOUR, "'std' must be one number"),
+        ({"mean": [0, 10**309, 0]}, COLOUR, "'mean' must be one number or 3"),
         ({"std": "128,0,128"}, COLOUR, "'std' must be above 0"),
         ({"std": -1}, COLOUR, "'std' must be above 0"),
         (
@@ -124,6 +125,7 @@ def test_options_that_belong_to_others_are_not_read():
         ({"channel_order": "GRB"}, COLOUR, "'channel_order' must be RGB or BGR; it is 'GRB'"),
         ({"resize": "fit"}, COLOUR, "'resize' must be stretch or center_crop; it is 'fit'"),
         ({"max_pixels": 0}, COLOUR, "'max_pixels' must be a whole number above 0; it is 0"),
+        ({"max_pixels": 10**309}, COLOUR, "'max_pixels' must be a whole number above 0"),
         ({"max_pixels": "1.5"}, COLOUR, "'max_pixels' must be a whole number above 0"),
         ({"max_pixels": "4, 5"}, COLOUR, "'max_pixels' must be a whole number above 0"),
         ({"background": "white"}, COLOUR, "'background' must be red, green and blue"),

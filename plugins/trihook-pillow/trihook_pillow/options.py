@@ -152,7 +152,7 @@ def _numbers(options: Mapping[str, object], name: str, rule: str) -> tuple[float
     parts = value if isinstance(value, list) else [value]
     try:
         numbers = tuple(_number(part) for part in parts)
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, OverflowError) as exc:
         raise _wrong(options, name, rule) from exc
     if not all(map(math.isfinite, numbers)):
         raise _wrong(options, name, rule)
