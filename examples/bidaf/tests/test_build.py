@@ -33,11 +33,36 @@ def test_a_build_that_fails_leaves_the_model_as_it_was(tmp_path, monkeypatch):
     assert [found.name for found in tmp_path.iterdir()] == ["bidaf_onnx"]
 
 
+def test_a_model_put_there_by_hand_stays_unless_forced(path, tmp_path):
+    mine = tmp_path / "bidaf_onnx/1/model.onnx"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"bidaf-9")
+    assert build.build(tmp_path) is None
+    assert mine.read_bytes() == b"bidaf-9"
+    assert build.build(tmp_path, force=True) == mine
+    assert mine.read_bytes() == path.read_bytes()
+
+
+def test_an_older_stand_in_is_replaced(path, tmp_path):
+    built = build.build(tmp_path)
+    built.write_bytes(path.read_bytes()[:-1])
+    assert build.build(tmp_path) == built
+    assert built.read_bytes() == path.read_bytes()
+
+
 def test_the_file_is_a_valid_model(path):
     onnx.checker.check_model(path, full_check=True)
 
 
-def test_the_command_prints_where_the_model_is(tmp_path):
-    command = [sys.executable, "-m", "trihook_bidaf.build", str(tmp_path / "models")]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout == f"{tmp_path}/models/bidaf_onnx/1/model.onnx\n"
+def test_the_command_prints_where_the_model_is_or_why_it_is_not_written(tmp_path):
+    def run(*options):
+        command = [sys.executable, "-m", "trihook_bidaf.build", str(tmp_path / "models"), *options]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return done.stdout, done.stderr
+
+    path = tmp_path / "models/bidaf_onnx/1/model.onnx"
+    assert run() == (f"{path}\n", "")
+    path.write_bytes(b"bidaf-9")
+    left = f"{path} is another model, which is left as it is; --force replaces it\n"
+    assert run() == ("", left)
+    assert run("--force") == (f"{path}\n", "")
