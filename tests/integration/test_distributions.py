@@ -72,6 +72,12 @@ class Builder:
         [wheel] = (self.folder / "built").glob(f"{distribution.replace('-', '_')}-*.whl")
         return wheel
 
+    def metadata(self, distribution: str) -> str:
+        """Return what the wheel says of itself."""
+        archive = zipfile.ZipFile(self.wheel(distribution))
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return archive.read(name).decode()
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
@@ -247,11 +253,15 @@ def test_the_data_that_models_and_the_embedded_triton_need_is_in_the_wheels(buil
     assert "trihook/local/backends/onnxruntime/model.py" in core
 
 
+@pytest.mark.parametrize("distribution", ["trihook-bidaf", "trihook-densenet"])
+def test_an_example_needs_onnx_to_build_its_models_alone(built, distribution):
+    needed = re.findall(r"^Requires-Dist: onnx>=.*$", built.metadata(distribution), re.MULTILINE)
+    assert [line.partition("; ")[2] for line in needed] == ['extra == "build"']
+
+
 @pytest.mark.parametrize("distribution", SOURCES)
 def test_a_wheel_describes_itself_by_its_readme(built, distribution):
-    archive = zipfile.ZipFile(built.wheel(distribution))
-    [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-    metadata = archive.read(name).decode()
+    metadata = built.metadata(distribution)
     assert metadata.endswith((built.source(distribution) / "README.md").read_text())
     assert "\nLicense: Apache-2.0\n" in metadata
     assert "\nDescription-Content-Type: text/markdown\n" in metadata

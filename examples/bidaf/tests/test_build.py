@@ -63,6 +63,18 @@ def test_the_command_prints_where_the_model_is_or_why_it_is_not_written(tmp_path
     path = tmp_path / "models/bidaf_onnx/1/model.onnx"
     assert run() == (f"{path}\n", "")
     path.write_bytes(b"bidaf-9")
-    left = f"{path} is another model, which is left as it is; --force replaces it\n"
-    assert run() == ("", left)
+    folder = tmp_path / "models/bidaf_onnx"
+    said = f"{folder} holds another model, which stays: --force replaces it\n"
+    assert run() == ("", said)
     assert run("--force") == (f"{path}\n", "")
+
+
+def test_without_onnx_the_command_names_the_extra_that_brings_it(tmp_path):
+    code = (
+        "import sys; sys.modules['onnx'] = None; from trihook_bidaf.build import main; exit(main())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "the model is built with onnx: install trihook-bidaf[build]\n"
+    assert list(tmp_path.iterdir()) == []

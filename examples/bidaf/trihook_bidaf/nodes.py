@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-PRODUCER = "trihook-bidaf"
 _ML = "ai.onnx.ml"
 
 
@@ -85,4 +84,4 @@ class Graph:
         """Close the graph and return it as a checked model."""
         graph = helper.make_graph(self._nodes, name, inputs, outputs, self._initializers)
         opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_ML, 3)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name=PRODUCER)
+        return helper.make_model(graph, opset_imports=opsets, ir_version=9)
