@@ -17,7 +17,7 @@ class Host(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, self.headers["Content-Type"], body))
         status, answer = self.server.answer
         self.send_response(status)
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(answer) + self.server.missing))
         self.end_headers()
         self.wfile.write(answer)
 
@@ -28,7 +28,7 @@ class Host(BaseHTTPRequestHandler):
 @pytest.fixture
 def host():
     with HTTPServer(("127.0.0.1", 0), Host) as server:
-        server.asked = []
+        server.asked, server.missing = [], 0
         server.answer = (200, json.dumps({**BEST[0], "top": BEST}).encode())
         server.uri = f"http://127.0.0.1:{server.server_port}/score/any"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -83,6 +83,28 @@ def test_an_answer_that_cannot_be_read_is_no_crash(host, picture, capsys, answer
     host.answer = answer
     assert client.main([host.uri, str(picture)]) == 1
     assert capsys.readouterr().err.startswith("cat.jpg: ")
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("answer", [b"[1]", b"null", b'{"top": 1}', b'{"top": [null]}'])
+def test_json_of_another_shape_is_no_crash(host, picture, capsys, status, answer):
+    host.answer = (status, answer)
+    assert client.main([host.uri, str(picture)]) == 1
+    said = "the host answered with something else than classes"
+    expected = said if status == 200 else "HTTP Error 500: Internal Server Error"
+    assert capsys.readouterr().err == f"cat.jpg: {expected}\n"
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_breaks_off_is_no_crash(host, picture, capsys, status):
+    host.answer, host.missing = (status, b'{"message": "'), 1
+    assert client.main([host.uri, str(picture), str(picture)]) == 1
+    assert capsys.readouterr().err.count("cat.jpg: ") == 2
+
+
+def test_an_address_that_is_none_is_no_crash(picture, capsys):
+    assert client.main(["http://localhost:port/score", str(picture)]) == 1
+    assert capsys.readouterr().err == "cat.jpg: nonnumeric port: 'port'\n"
 
 
 def test_a_host_that_is_not_there_and_a_missing_file_are_reported(picture, tmp_path, capsys):

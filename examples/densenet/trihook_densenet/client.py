@@ -8,6 +8,7 @@ import mimetypes
 import sys
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TIMEOUT_SECONDS = 60
+_UNREADABLE = (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError)
 
 
 def classify(uri: str, picture: Path, top: int = 1) -> list[dict[str, Any]]:
     """Post the picture, and return its ``top`` best classes: label, index and score each.
 
-    Raises ``urllib.error.URLError`` if the host cannot be reached or refuses the picture.
+    Raises ``urllib.error.URLError`` if the host cannot be reached or refuses the picture, and
+    ``http.client.HTTPException`` if its answer does not come to its end.
     """
     media_type = mimetypes.guess_type(picture.name)[0] or "application/octet-stream"
     separator = "&" if "?" in uri else "?"
@@ -47,7 +50,7 @@ def _show(uri: str, picture: Path, top: int) -> bool:
     try:
         for found in classify(uri, picture, top):
             sys.stdout.write(f"{picture.name}: {found['label']} {found['score']:.2f}\n")
-    except (OSError, ValueError, LookupError) as exc:
+    except (OSError, HTTPException, ValueError, *_UNREADABLE) as exc:
         sys.stderr.write(f"{picture.name}: {_explain(exc)}\n")
         return False
     return True
@@ -58,8 +61,10 @@ def _explain(exc: Exception) -> str:
     if isinstance(exc, urllib.error.HTTPError):
         try:
             return f"{exc.code}, {json.load(exc)['message']}"
-        except (OSError, ValueError, LookupError):
+        except (OSError, HTTPException, *_UNREADABLE):
             return str(exc)
+    if isinstance(exc, _UNREADABLE):
+        return "the host answered with something else than classes"
     return str(exc)
 
 
