@@ -54,6 +54,21 @@ def test_the_answer_depends_on_the_question_and_on_the_text(reply):
     assert reply(other, "Who founded the club?")["answer"] == "Mira Katz"
 
 
+@pytest.mark.parametrize("more", [["When", "?"] * 30, ["Vos"] * 5_000])
+def test_of_a_question_the_first_64_words_are_read(session, strings, more):
+    text = "Ulla Brandt founded the club in 1921 . Piet Vos led it from 1950 ."
+    context = strings("context", text.split())
+    question = ["Who", "founded", "the", "club", *["?"] * 60]
+    positions = session.run(None, context | strings("query", question))
+    assert session.run(None, context | strings("query", question + more)) == positions
+
+
+def test_a_long_question_is_answered_by_its_beginning(reply):
+    context = "Ulla Brandt founded the club in 1921. Piet Vos led it from 1950."
+    query = "Who founded the club?" + " Please tell." * 500
+    assert reply(context, query)["answer"] == "Ulla Brandt"
+
+
 def test_four_in_five_unseen_questions_are_answered_well(reply):
     rates = [rate(reply(context, query)["answer"], accepted) for context, query, accepted in PAIRS]
     exact, shared = np.mean(rates, axis=0)

@@ -29,11 +29,13 @@ class Encoder:
         self.graph = layers.graph
         self.lexicon = lexicon
 
-    def encode(self, name: str) -> Words:
-        """Encode the texts of the inputs ``<name>_word`` and ``<name>_char``."""
+    def encode(self, name: str, most: int | None = None) -> Words:
+        """Encode ``<name>_word`` and ``<name>_char``: all words, or the first ``most``."""
         g = self.graph
         words = g.shaped(f"{name}_word", -1)
         cells = g.shaped(f"{name}_char", -1, alphabet.WIDTH)
+        if most is not None:
+            words, cells = g.first(words, most), g.first(cells, most)
         kinds = g.categories(words, self.lexicon.kinds, 0)
         groups = g.categories(words, self.lexicon.groups, 0)
         letters = g.categories(cells, alphabet.letters(), alphabet.OTHER)

@@ -2,7 +2,7 @@
 
 The graph numbers words and characters, compares the words of the question with those of the
 context by their spelling and by the lexicon, and scores every span of up to 20 words with a small
-trained network. Shapes: c words of context, q of question.
+trained network. Shapes: c words of context, q of question, of which the first 64 are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trihook_bidaf.encoding import Encoder, Words
 from trihook_bidaf.layers import Layers, Weights
 from trihook_bidaf.lexicon import read_lexicon
 from trihook_bidaf.nodes import Graph
-from trihook_bidaf.sizes import DILATIONS, REACH, SENTENCE_ENDS, SPAN
+from trihook_bidaf.sizes import DILATIONS, QUESTION, REACH, SENTENCE_ENDS, SPAN
 
 _FAR = -1e9
 
@@ -35,7 +35,7 @@ class _Builder:
 
     def build(self) -> ModelProto:
         encoder = Encoder(self.layers, self.lexicon)
-        context, query = encoder.encode("context"), encoder.encode("query")
+        context, query = encoder.encode("context"), encoder.encode("query", QUESTION)
         scores = self._scores(context, query)
         self._answer(scores)
         strings = [

@@ -70,6 +70,10 @@ class Graph:
         """Take one slice of a value, and drop its axis."""
         return self.add("Gather", value, self.constant(index, np.int64), axis=axis)
 
+    def first(self, value: str, count: int) -> str:
+        """Take the first rows of a value, all of them where there are fewer."""
+        return self.add("Slice", value, self.integers(0), self.integers(count), self.integers(0))
+
     def total(self, value: str, axis: int, *, keep: bool = False) -> str:
         """Sum over an axis."""
         return self.add("ReduceSum", value, self.integers(axis), keepdims=int(keep))
