@@ -316,3 +316,12 @@ def test_a_model_that_is_fed_wrongly_is_named(tmp_path, text, words):
     for word in words:
         assert word in problem
     assert len(problem.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "keys", [["short"], ["with a space in it"], ["ä" * 16], ["0123456789abcdef", ""]]
+)
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(keys):
+    with pytest.raises(ConfigError, match="expected keys of 16 or more") as caught:
+        load_settings({"keys": keys}, {})
+    assert not any(key and key in str(caught.value) for key in keys)

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trihook.errors import ConfigError
-from trihook.setting_types import Address, Integer, Names, OptionValue, Seconds
+from trihook.setting_types import Address, Integer, Keys, Names, OptionValue, Seconds
 from trihook.types import Option
 
 if sys.version_info >= (3, 11):
@@ -59,7 +59,8 @@ class Settings(_Table):
     """All settings, with their defaults; times are in seconds, sizes in bytes.
 
     ``triton_url`` is where Triton's HTTP service listens and ``triton_connections`` how many
-    connections a worker keeps to it. ``host``, ``port`` and ``workers`` are the scoring host's.
+    connections a worker keeps to it. ``host``, ``port`` and ``workers`` are the scoring host's;
+    where there are ``keys``, callers must hold one of them.
     A request has ``timeout`` to be answered (0: no limit) and its body may hold
     ``max_body_bytes`` and ``max_items``; a worker takes ``max_requests`` at a time and runs
     hooks in ``hook_threads`` native threads. ``refresh_interval`` is how old the metadata of a
@@ -80,6 +81,7 @@ class Settings(_Table):
     host: str = Field("127.0.0.1", min_length=1)
     port: Integer = Field(5001, ge=0, le=65535)
     workers: Integer = Field(1, ge=1)
+    keys: Keys = ()
     timeout: Seconds = Field(30.0, ge=0)
     graceful_timeout: Seconds = Field(30.0, ge=0, allow_inf_nan=False)
     max_body_bytes: Integer = Field(64 * 1024 * 1024, ge=1)
@@ -198,7 +200,8 @@ def _explain(exc: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
         else:
             problem = error["msg"].removeprefix("Value error, ")
             problem = problem[0].lower() + problem[1:]
-            yield f"setting {path!r} in {origin} is {error['input']!r}: {problem}"
+            given = "a secret" if error["loc"][0] == "keys" else repr(error["input"])
+            yield f"setting {path!r} in {origin} is {given}: {problem}"
 
 
 def _known(location: tuple[int | str, ...]) -> Iterable[str]:

@@ -17,7 +17,8 @@
         │   ├── PayloadError             malformed, undecodable or of the wrong type
         │   ├── PayloadTooLargeError     the body, a picture or a text is over its limit
         │   ├── UnsupportedMediaTypeError   no plugin takes this media type
-        │   └── UnknownModelError        no such model, or none chosen
+        │   ├── UnknownModelError        no such model, or none chosen
+        │   └── UnauthorizedError        the caller holds none of the host's keys
         ├── HookError                a plugin raised
         │   └── HookResultError          a plugin returned what it must not
         ├── TritonError              Triton answered with an error of its own, or with nonsense
@@ -165,6 +166,12 @@ class UnknownModelError(RequestError):
     """No such model is loaded, or the request leaves open which one is meant."""
 
     code = "unknown_model"
+
+
+class UnauthorizedError(RequestError):
+    """The host wants a key, and the request holds none that it knows."""
+
+    code = "unauthorized"
 
 
 class HookError(ScoringError):

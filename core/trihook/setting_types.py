@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 
 def _check_option(value: object) -> object:
@@ -30,6 +30,18 @@ def _split(value: object) -> object:
 
 
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+def _check_keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for key in keys:
+        if not re.fullmatch(r"[\x21-\x7e]{16,}", key.get_secret_value()):
+            raise ValueError("expected keys of 16 or more printable ASCII characters, no spaces")
+    return keys
+
+
+Keys: TypeAlias = Annotated[
+    tuple[SecretStr, ...], BeforeValidator(_split), AfterValidator(_check_keys)
+]
 
 
 def _check_address(value: str) -> str:

@@ -9,6 +9,7 @@ EXPECTED = {
     "ScoringError": 500,
     "RequestError": 400,
     "PayloadError": 400,
+    "UnauthorizedError": 401,
     "UnknownModelError": 404,
     "PayloadTooLargeError": 413,
     "UnsupportedMediaTypeError": 415,

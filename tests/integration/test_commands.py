@@ -44,6 +44,18 @@ def trihook(*arguments, plugins=None, cwd=None):
     )
 
 
+def test_a_host_with_keys_scores_for_those_who_hold_one(triton, files):
+    keys = 'keys = ["0123456789abcdef", "fedcba9876543210"]\n'
+    with running_host(triton.url, settings=keys) as host:
+        url = f"http://127.0.0.1:{host.port}/score/efficientnet_lite0"
+        refused = trihook("score", files["cat"], "--url", url)
+        assert refused.returncode == 1
+        assert "expected one of the host's keys" in refused.stdout
+        assert host.post("/score/vector", bytes(1 << 22), Connection="close").status == 401
+        scored = trihook("score", files["cat"], "--url", url, "--key", "fedcba9876543210")
+        assert (scored.returncode, "Egyptian cat" in scored.stdout) == (0, True)
+
+
 @pytest.fixture
 def files(tmp_path):
     cat = tmp_path / "cat.png"

@@ -297,6 +297,13 @@ def test_options_for_scripts_need_a_script(tmp_path):
     assert "--model-dir needs --entry-script" in done.output
 
 
+def test_keys_are_not_silently_left_unasked(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRIHOOK_KEYS", "0123456789abcdef")
+    done = CliRunner().invoke(cli, ["serve", "--entry-script", str(tmp_path / "score.py")])
+    assert done.exit_code == 2
+    assert "with an entry script nobody asks for them" in done.output
+
+
 def test_azures_environment_is_made_once():
     stamp = Path(azure_python()).parents[1] / "installed"
     made = stamp.stat().st_mtime_ns

@@ -103,6 +103,10 @@ def serve(
         "config_file": config_file,
         "workers": options["workers"],
     }
+    if settings.keys:
+        raise click.UsageError(
+            "keys are the scoring host's: with an entry script nobody asks for them"
+        )
     script = _read_script_settings(flags)
     _hand_on(options)
     log_to_stderr(verbose=verbose)

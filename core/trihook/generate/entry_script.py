@@ -37,7 +37,7 @@ def run(request):
 '''
 _SEAL = "\n\n# as generated: sha256 "
 # the rest of the host's settings is no matter of an entry script's
-_NOT_WRITTEN = frozenset({"home", "host", "port", "workers", "graceful_timeout"})
+_NOT_WRITTEN = frozenset({"home", "host", "port", "workers", "keys", "metrics", "graceful_timeout"})
 _LINE = 99
 
 

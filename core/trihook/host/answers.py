@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flask import Response
 
-from trihook.errors import ScoringError, UnavailableError
+from trihook.errors import ScoringError, UnauthorizedError, UnavailableError
 from trihook.host.statuses import status_of
 from trihook.outcome import Outcome, Scored
 from trihook.replies import JSON, encode_json, encode_predictions, error_object
@@ -46,7 +46,7 @@ def json_answer(value: object, status: int = 200) -> Answer:
 def error_answer(error: ScoringError, request_id: str) -> Answer:
     """Return the answer that tells a caller of an error."""
     answer = json_answer(error_object(error, request_id), status_of(error))
-    return answer._replace(headers=_retry_after(error))
+    return answer._replace(headers=_advice(error))
 
 
 def answer_outcome(outcome: Outcome, request_id: str, *, many: bool) -> Answer:
@@ -75,7 +75,7 @@ def _answer_many(outcome: Outcome, request_id: str) -> Answer:
     if errors and len(errors) == len(bodies):
         # one that may be sent again says so for all of them, and so must not hide another
         first = next((error for error in errors if not _retry_after(error)), errors[0])
-        return Answer(body, status_of(first), headers=_retry_after(first))
+        return Answer(body, status_of(first), headers=_advice(first))
     return Answer(body)
 
 
@@ -84,6 +84,13 @@ def _headers(given: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     if not given:
         return ()
     return tuple((name, value) for name, value in given.items() if name.lower() not in _NOT_GIVEN)
+
+
+def _advice(error: ScoringError) -> tuple[tuple[str, str], ...]:
+    """Return the headers that say what may help."""
+    if isinstance(error, UnauthorizedError):
+        return (("WWW-Authenticate", "Bearer"),)  # RFC 9110, section 15.5.2
+    return _retry_after(error)
 
 
 def _retry_after(error: ScoringError) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from trihook.errors import ScoringError
+from trihook.errors import ScoringError, UnauthorizedError
 from trihook.host.answers import (
     ID_HEADER,
     Answer,
@@ -22,6 +22,7 @@ from trihook.host.answers import (
     to_response,
     to_wsgi,
 )
+from trihook.host.keys import Keys
 from trihook.host.metrics import Metrics
 from trihook.host.openapi import describe_api
 from trihook.host.scoring import Scorer
@@ -29,6 +30,7 @@ from trihook.service import Service
 
 _LOG = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,100}")
+_OPEN = frozenset({"/", "/v2/health/live", "/v2/health/ready"})  # to all who reach the port
 _SCORING_PATH = re.compile(r"/*score(?:/([^/]+)(?:/versions/([^/]+))?)?")
 
 
@@ -44,7 +46,8 @@ class ScoringApp(Flask):
         super().__init__("trihook")
         self.service = service
         self.metrics = Metrics() if service.settings.metrics else None
-        self._scorer = Scorer(service, self.metrics)
+        self.keys = Keys(service.settings)
+        self._scorer = Scorer(service, self.metrics, self.keys)
 
     def wsgi_app(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -100,6 +103,7 @@ def create_app(service: Service) -> Flask:
     for rule in ("/score", "/score/<model>", "/score/<model>/versions/<version>"):
         app.add_url_rule(rule, "score", methods=["POST"])  # for the other methods' 405
     app.before_request(_name_request)
+    app.before_request(partial(_refuse_stranger, app.keys))
     app.after_request(_add_request_id)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(
@@ -167,6 +171,16 @@ def _answer_unexpected_error(error: Exception, request_id: str) -> Answer:
 
 def _name_request() -> None:
     g.request_id = request_id_of(request.environ)
+
+
+def _refuse_stranger(keys: Keys) -> Response | None:
+    if request.path in _OPEN:
+        return None
+    try:
+        keys.check(request.environ)
+    except UnauthorizedError as exc:
+        return to_response(error_answer(exc, g.request_id))
+    return None
 
 
 def _add_request_id(response: Response) -> Response:

@@ -15,8 +15,10 @@ _ERROR = {
         name: {"type": "string"} for name in ("message", "code", "stage", "plugin", "request_id")
     },
 }
+_KEY = {"type": "http", "scheme": "bearer"}
 _STATUSES = {
     "400": "The body is malformed, undecodable or of the wrong type.",
+    "401": "The host wants a key, and this is none that it knows.",
     "404": "No such model.",
     "413": "The body or a picture is too large.",
     "415": "No plugin takes this media type.",
@@ -43,7 +45,8 @@ def describe_api(service: Service) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "trihook", "version": version("trihook")},
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR}},
+        "components": {"schemas": {"Error": _ERROR}, "securitySchemes": {"key": _KEY}},
+        "security": [{"key": []}] if service.settings.keys else [],
     }
 
 

@@ -26,6 +26,7 @@ from trihook.host.answers import (
 )
 from trihook.host.body import read_body
 from trihook.host.headers import Headers
+from trihook.host.keys import Keys
 from trihook.host.metrics import Metrics
 from trihook.host.payload import parse_payload
 from trihook.host.statuses import status_of
@@ -44,12 +45,15 @@ class Scorer:
     """Answers scoring requests with a service, at most ``max_requests`` at a time.
 
     Used by the greenlets of one hub, or by one thread at a time. ``metrics``, where there are any,
-    count them.
+    count them. Where there are ``keys``, callers must hold one.
     """
 
-    def __init__(self, service: Service, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, service: Service, metrics: Metrics | None = None, keys: Keys | None = None
+    ) -> None:
         self._service = service
         self._metrics = metrics
+        self._keys = keys
         self._settings = service.settings
         self._under_way = 0
         self._is_choice_open = any(
@@ -94,6 +98,8 @@ class Scorer:
     def _read_request(
         self, environ: Mapping[str, Any], request_id: str, model: str, version: str
     ) -> ScoringRequest:
+        if self._keys is not None:
+            self._keys.check(environ)
         query = _query(environ)
         model = model or query.get("model", "")
         version = version or query.get("version", "")
