@@ -46,6 +46,41 @@ def test_a_worker_is_ahead_of_one_that_has_fewer_by_over_an_eighth(own, other, i
     assert mine.is_ahead() == is_ahead
 
 
+@pytest.mark.parametrize(
+    ("counts", "surplus"),
+    [
+        ((0,), 0),
+        ((9,), 0),
+        ((1, 0), 0),
+        ((2, 0), 1),
+        ((2, 1), 0),
+        ((12, 0), 6),
+        ((12, 0, 0), 8),
+        ((12, 12, 0), 4),
+        ((0, 12), 0),
+        ((80, 61), 0),
+        ((80, 50), 15),
+    ],
+)
+def test_a_surplus_is_what_a_worker_has_above_the_mean_where_that_is_much(counts, surplus):
+    places = Places()
+    taken = [places.take() for _ in counts]
+    for place, count in zip(taken, counts, strict=True):
+        place.open()
+        place.add(count)
+    assert taken[0].surplus() == surplus
+
+
+def test_only_workers_that_take_connections_have_a_share():
+    places = Places(3)
+    mine, ending, _starting, left_out = (places.take() for _ in range(4))
+    for place in (mine, ending, left_out):
+        place.open()
+        place.add(8)
+    ending.close()
+    assert [mine.surplus(), ending.surplus(), left_out.surplus()] == [0, 0, 0]
+
+
 def test_only_workers_that_take_connections_count():
     places = Places()
     mine, starting, ending, ended = (places.take() for _ in range(4))

@@ -1,13 +1,17 @@
 """Triton comes, goes, restarts and reloads; the host stays and follows."""
 
+import os
 import shutil
+import signal
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 from onnx_models import add_model, linear_model, row_sum_model
 from servers import add_plugin, control, free_port, running_host, wait_until, workers_of
+from trihook.client import ScoringClient
 from trihook.local import LocalTriton
 
 VECTOR = {"x": [1, 2, 3]}
@@ -32,6 +36,16 @@ def preprocess(item):
         threading.Event().wait()
     while item.data == "spin":
         pass
+"""
+
+
+NAMED = """
+import os
+from trihook import Reply, hookimpl
+
+@hookimpl(tryfirst=True)
+def postprocess():
+    return Reply(os.getpid())
 """
 
 
@@ -168,3 +182,25 @@ def test_a_worker_whose_hooks_never_return_is_replaced_and_others_lose_nothing(
             assert host.post("/score/vector", VECTOR).status == 200
         assert host.post("/score/vector", VECTOR).status == 200
         assert "hooks that do not return hold the threads of this worker" in host.log
+
+
+def test_connections_that_stay_open_come_to_the_worker_that_takes_the_place_of_another(
+    triton, tmp_path
+):
+    add_plugin(tmp_path, "trihook-named", "named", NAMED)
+    with running_host(triton.url, "--workers", "2", plugins=tmp_path) as host, ExitStack() as stack:
+        clients = [
+            stack.enter_context(ScoringClient(f"http://127.0.0.1:{host.port}/score/vector"))
+            for _ in range(8)
+        ]
+        wait_until(lambda: len(_answering(clients)) == 2)
+        os.kill(workers_of(host.process.pid)[0], signal.SIGKILL)
+        _answering(clients)  # by the other one, before there are two again
+        wait_until(lambda: len(workers_of(host.process.pid)) == 2 and host.is_ready())
+        shares = wait_until(lambda: len(found := _answering(clients)) == 2 and found)
+        assert set(shares) == set(workers_of(host.process.pid))
+
+
+def _answering(clients):
+    """Return how many of the clients' connections each worker has, by its process id."""
+    return Counter(client.score_json(VECTOR).value for client in clients)

@@ -1,11 +1,13 @@
-"""New connections go to the worker that has the fewest.
+"""Connections go to the worker that has the fewest: new ones, and where too many are at one, old.
 
 All workers are told of a connection, and the first to look gets it: of those that come at once
-one worker may take nearly all, and has them as long as they last.
+one worker may take nearly all, and has them as long as they last. And where a worker has ended
+the others have its connections, and the one that is started in its place has none.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
 import socket
 import time
@@ -70,6 +72,15 @@ class Place:
         counts = self._counts.tolist()
         own = counts[self._index]
         return any(0 <= count < own - own // 8 for count in counts)
+
+    def surplus(self) -> int:
+        """Return how many connections this worker has above the mean, if by over an eighth."""
+        if self._index is None:
+            return 0
+        counts = [count for count in self._counts.tolist() if count >= 0]
+        own = self._counts[self._index]
+        above = own - math.ceil(sum(counts) / len(counts)) if counts else 0
+        return above if above > own // 8 else 0
 
     def _set(self, count: int) -> None:
         if self._index is not None:

@@ -50,6 +50,7 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.place = _PLACES.take()
+        self._surplus = 0  # connections that others should have
         self._exchanges: set[Exchanges] = set()
         self._idle: set[PatientSocket] = set()  # sockets that Gunicorn reads, between requests
 
@@ -96,11 +97,12 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
                 service.close()
 
     def notify(self) -> None:
-        """Tell the master that the worker lives, and end it where too many hooks never return.
+        """Tell the master that the worker lives, and look after it, once a second.
 
-        The master starts another, with threads that are free.
+        Where too many hooks never return it ends: the master starts another, with free threads.
         """
         super().notify()
+        self._surplus = self.place.surplus()
         runtime = getattr(getattr(self.wsgi, "service", None), "runtime", None)
         if self.alive and isinstance(runtime, GeventRuntime) and runtime.is_stuck():
             self.log.error("hooks that do not return hold the threads of this worker: it ends")
@@ -155,7 +157,7 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         if score is None or not is_plain:
             return None
         client.setblocking(True)
-        exchanges = Exchanges(client, score, lambda: not self.alive, self.cfg.keepalive)
+        exchanges = Exchanges(client, score, self._is_to_close, self.cfg.keepalive)
         self._exchanges.add(exchanges)
         try:
             return exchanges.serve()
@@ -168,6 +170,16 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         finally:
             self._exchanges.discard(exchanges)
         return b""
+
+    def _is_to_close(self) -> bool:
+        """Tell whether a connection is to be closed with its next reply, to be made anew elsewhere.
+
+        Once a second, so many are that the workers then have as many as each other.
+        """
+        if self.alive and self._surplus <= 0:
+            return False
+        self._surplus -= 1
+        return True
 
     def handle_request(
         self, listener_name: object, req: Request, sock: PatientSocket, addr: object
