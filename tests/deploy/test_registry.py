@@ -165,6 +165,20 @@ def test_what_is_not_registered_is_not_found(registry, folder, reference, said):
         registry.find(reference)
 
 
+@pytest.mark.parametrize("where", ["file", "description", "tag"])
+def test_text_that_no_record_can_hold_is_refused_and_leaves_nothing(registry, folder, where):
+    more = {}
+    if where == "file":
+        (folder / "triton" / os.fsdecode(b"caf\xe9.txt")).touch()
+    elif where == "description":
+        more["description"] = "caf\udce9"
+    else:
+        more["tags"] = {"caf\udce9": "x"}
+    with pytest.raises(RegistryError, match=r"utf-8: .*caf\\udce9"):
+        register(registry, folder, **more)
+    assert registry.models() == ()
+
+
 def test_a_damaged_file_is_noticed(registry, folder):
     model = register(registry, folder)
     file = model.repository / "vector" / "1" / "model.onnx"

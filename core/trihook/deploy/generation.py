@@ -12,16 +12,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trihook.config import FILE_NAME, Settings, load_settings
 from trihook.deploy.conda import REQUIREMENTS, copy_requirements, write_requirements
-from trihook.deploy.records import read_record
+from trihook.deploy.records import encode_record, read_record
 from trihook.deploy.registry import Model
 from trihook.deploy.storage import copy_tree, link_tree, write_file
 from trihook.errors import ConfigError, DeploymentError
@@ -129,7 +128,7 @@ def write_generation(folder: Path, wanted: Wanted, before: Generation | None = N
         workers=wanted.workers or spec.workers,
         timeout=wanted.timeout or spec.timeout,
     )
-    write_file(folder / _SPEC, json.dumps(asdict(spec), indent=2).encode())
+    write_file(folder / _SPEC, encode_record(spec))
     return spec
 
 

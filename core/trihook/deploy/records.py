@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import errno
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Record = TypeVar("Record")
+
+
+def encode_record(record: DataclassInstance) -> bytes:
+    """Return what a file is to hold for :func:`read_record` to read.
+
+    Raises ``OSError`` for text that no JSON can hold, such as a file's name that is not UTF-8.
+    """
+    text = json.dumps(asdict(record), indent=2, ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as exc:
+        line = text.splitlines()[text.count("\n", 0, exc.start)].strip()
+        raise OSError(errno.EILSEQ, "this is not UTF-8", ascii(line)) from exc
 
 
 def read_record(file: Path, kind: type[Record]) -> Record:

@@ -14,7 +14,6 @@ out by that rename, and the later one takes the next.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from trihook.deploy.home import NAME, NAME_RULE, Home, find_home
 from trihook.deploy.layout import TRITON, find_content
-from trihook.deploy.records import read_record
+from trihook.deploy.records import encode_record, read_record
 from trihook.deploy.storage import (
     copy_tree,
     digest_of,
@@ -139,7 +138,7 @@ class Registry:
                 created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 checksums={str(Path(prefix, file)): digest for file, digest in sums.items()},
             )
-            write_file(folder / _RECORD, json.dumps(asdict(record), indent=2).encode())
+            write_file(folder / _RECORD, encode_record(record))
             return self._publish(folder, name)
 
     def find(self, reference: str) -> Model:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trihook.deploy.generation import Generation, Wanted, write_generation
 from trihook.deploy.home import NAME, NAME_RULE
 from trihook.deploy.launching import listen, spawn_supervisor
-from trihook.deploy.records import read_record
+from trihook.deploy.records import encode_record, read_record
 from trihook.deploy.status import Status, lock
 from trihook.deploy.storage import (
     explained,
@@ -74,7 +73,7 @@ def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite
             with listen(port) as listener:
                 _delete(service, found)
                 record = _Record(listener.getsockname()[1])
-                write_file(folder / _RECORD, json.dumps(asdict(record)).encode())
+                write_file(folder / _RECORD, encode_record(record))
                 _launch(service, folder, listener)
 
 
