@@ -154,6 +154,16 @@ def test_a_service_that_was_deployed_in_the_last_moment_is_not_replaced(
     assert LocalService.find("vector", home=home.folder).status.generation == 1
 
 
+def test_a_stopped_service_stays_where_its_port_has_been_taken(home, model, add):
+    service = add("vector")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (service.folder / "service.json").write_text(json.dumps({"port": port}))
+        with pytest.raises(DeploymentError, match=f"port {port} cannot be listened at"):
+            LocalService.deploy("vector", [model], port=port, home=home.folder)
+    assert LocalService.find("vector", home=home.folder).state == "stopped"
+
+
 def test_a_service_whose_lock_nobody_gives_back_is_not_waited_for_for_ever(running, monkeypatch):
     service = running("vector")
     monkeypatch.setattr(waiting, "_STOP_SECONDS", 0.2)

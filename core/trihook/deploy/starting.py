@@ -12,7 +12,7 @@ from trihook.deploy.generation import Generation, Wanted, write_generation
 from trihook.deploy.home import NAME, NAME_RULE
 from trihook.deploy.launching import listen, spawn_supervisor
 from trihook.deploy.records import encode_record, read_record
-from trihook.deploy.status import Status, lock
+from trihook.deploy.status import Status, is_supervised, lock
 from trihook.deploy.storage import (
     explained,
     is_still,
@@ -68,7 +68,7 @@ def start_service(service: LocalService, wanted: Wanted, port: int, *, overwrite
         write_generation(folder / "generations" / "1", wanted)
         with opened(service.folder) as found:
             require_new(service, overwrite=overwrite)
-            if _listens_at(service, port):
+            if _holds(service, port):
                 _delete(service, found)
             with listen(port) as listener:
                 _delete(service, found)
@@ -129,8 +129,9 @@ def _delete(service: LocalService, found: int | None) -> None:
         service.delete()
 
 
-def _listens_at(service: LocalService, port: int) -> bool:
+def _holds(service: LocalService, port: int) -> bool:
+    """Tell whether the service runs and listens at the port, so that nothing else can."""
     try:
-        return service.port == port
+        return service.port == port and is_supervised(service.folder)
     except DeploymentError:  # it is damaged, and to be replaced all the same
         return False
