@@ -57,6 +57,22 @@ def test_the_address_in_the_settings_is_not_the_service_s(started):
     assert command[command.index("--host") + 1] == "127.0.0.1"
 
 
+def test_a_script_s_modules_take_no_name_from_the_standard_library(started, host, tmp_path):
+    for name in ("queue", "types", "trihook"):
+        (tmp_path / "app" / f"{name}.py").write_text("raise SystemExit('it is imported')")
+    command, environment = started()
+    done = subprocess.run(
+        [*command, "--help"],
+        cwd=tmp_path / "app",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.startswith("Usage: trihook serve"), done.stderr
+
+
 def test_requests_under_way_have_the_time_that_the_settings_say(
     host, started, tmp_path, monkeypatch
 ):

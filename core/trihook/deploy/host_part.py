@@ -18,6 +18,9 @@ from trihook.deploy.process import describe_end, kill_group, last_lines, spawn
 from trihook.deploy.triton_part import TritonPart
 from trihook.errors import ConfigError
 
+# with -m the current folder, which is the script's, would come before the standard library
+_RUN = "import sys; sys.path = [*filter(None, sys.path)]; from trihook.__main__ import main; main()"
+
 
 class HostPart:
     """The scoring host, at the service's socket and at one of its own to be asked through."""
@@ -112,7 +115,7 @@ class HostPart:
 
     def _command(self) -> list[str]:
         spec = self._generation.spec
-        command = [self.python, "-m", "trihook", "serve", "--host", LOOPBACK, "--port", "0"]
+        command = [self.python, "-c", _RUN, "serve", "--host", LOOPBACK, "--port", "0"]
         command += ["--triton-url", self._triton_address, "--workers", str(spec.workers)]
         if spec.entry_script:
             command += ["--entry-script", spec.entry_script]
