@@ -169,3 +169,10 @@ def test_the_command_refuses_what_cannot_be_meant(tmp_path, arguments, said):
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())
     assert not (tmp_path / "score.py").exists()
+
+
+def test_a_plugin_to_leave_out_that_is_not_installed_is_a_warning(tmp_path):
+    done = generate(tmp_path, "-p", "no:nothing")
+    assert done.exit_code == 0
+    assert "Warning: plugin 'nothing' is not installed; installed are: " in done.output
+    assert settings_in((tmp_path / "score.py").read_text())["block_plugins"] == ["nothing"]

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from onnx_models import add_model, linear_model
-from servers import environment, free_port, wait_until
+from servers import add_plugin, environment, free_port, wait_until
 from trihook.cli.generate_azureml import azureml
 from trihook.config import Settings
 from trihook.generate.entry_script import render_entry_script
@@ -201,14 +201,16 @@ def test_every_file_that_the_image_copies_is_there(generated):
     assert all((generated / name).exists() for name in copied)
 
 
-def generate(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def generate(
+    *arguments: str | Path, plugins: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "trihook", "generate", "azureml", "--name", "triton-none"]
     return subprocess.run(
         [*command, "--model", "vector:1", *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env=environment(),
+        env=environment(plugins),
         timeout=200,
     )
 
@@ -237,6 +239,19 @@ def test_a_plugin_that_is_not_installed_is_refused(generated, tmp_path):
     assert ended.returncode == 2
     assert "Error: plugin 'nosuch' is not installed; installed are: " in ended.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_chosen_plugin_that_is_broken_is_refused(generated, tmp_path):
+    plugins, output = tmp_path / "plugins", tmp_path / "output"
+    plugins.mkdir()
+    add_plugin(plugins, "trihook-broken", "broken", "raise ValueError('not today')")
+    arguments = ("--entry-script", generated / "score.py", "--output", output)
+    ended = generate(*arguments, "--plugin", "broken", "-p", "no:nosuch", plugins=plugins)
+    assert ended.returncode == 1
+    warning, error = ended.stderr.splitlines()
+    assert warning.startswith("Warning: plugin 'nosuch' is not installed; installed are: ")
+    assert error.startswith("Error: plugin 'broken' of distribution 'trihook-broken' (1.0): ")
+    assert not output.exists()
 
 
 @pytest.fixture(scope="session")

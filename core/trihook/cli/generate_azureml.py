@@ -105,7 +105,8 @@ def _deployment(
 def _plugins(settings: Settings) -> list[str]:
     """Return the distributions of the plugins that load; report those that do not.
 
-    Raises ``click.UsageError`` for a chosen plugin that is not installed.
+    Raises ``click.UsageError`` for a chosen plugin that is not installed, and
+    :class:`trihook.PluginError` for one that is broken, unless the settings skip it.
     """
     from trihook.plugins import describe_problem  # noqa: PLC0415
     from trihook.service import load_installed_plugins  # noqa: PLC0415
@@ -113,6 +114,10 @@ def _plugins(settings: Settings) -> list[str]:
     loaded = load_installed_plugins(settings)
     if loaded.absent:
         raise click.UsageError("\n".join(loaded.absent))
+    for absent in loaded.unblocked:
+        click.echo(f"Warning: {absent}", err=True)
+    if settings.load_plugins is not None and not settings.skip_broken_plugins:
+        loaded.raise_if_broken()
     for problem in loaded.problems:
         click.echo(f"Error: {describe_problem(problem)}", err=True)
     return [plugin.distribution for plugin in loaded.plugins if plugin.state == "loaded"]

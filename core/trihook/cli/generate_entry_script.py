@@ -67,7 +67,7 @@ def entry_script(
         write_entry_script,
     )
 
-    _check_installed(plugins)
+    _check_installed(plugins, block_plugins)
     given: dict[str, Any] = {
         "triton_url": triton_url,
         "load_plugins": plugins,
@@ -110,9 +110,11 @@ def _read_value(text: str) -> Any:
         return text
 
 
-def _check_installed(plugins: Sequence[str]) -> None:
-    """Refuse a plugin that the script could never load."""
+def _check_installed(plugins: Sequence[str], blocked: Sequence[str]) -> None:
+    """Refuse a plugin that the script could never load; warn of one that it need not leave out."""
     from trihook.plugins import describe_absent  # noqa: PLC0415 - pluggy takes its time
 
     for problem in describe_absent(plugins):
         raise click.BadParameter(problem, param_hint="'--plugin'")
+    for problem in describe_absent(blocked):
+        click.echo(f"Warning: {problem}", err=True)
