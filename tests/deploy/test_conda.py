@@ -83,3 +83,44 @@ def test_a_copy_has_the_same_digest_and_another_list_does_not(conda, tmp_path):
     copy_requirements(tmp_path / "one", tmp_path / "copy")
     assert digest_requirements(tmp_path / "copy") == digest_requirements(tmp_path / "one")
     assert digest_requirements(tmp_path / "two") != digest_requirements(tmp_path / "one")
+
+
+def test_files_of_requirements_are_read_as_pip_would(conda, tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "requirements.txt").write_text(
+        "# all of it\nnltk==3.9  # words\n\n-r more/others.txt\n./a-1.whl\npandas \\\n  ==2.0\n"
+    )
+    (tmp_path / "more" / "others.txt").write_text("--requirement=last.txt\nattrs\n")
+    (tmp_path / "more" / "last.txt").write_text("click#egg\n")
+    (tmp_path / "a-1.whl").touch()
+    assert conda("dependencies: [{pip: [-r requirements.txt, --pre]}]") == [
+        "./wheels/a-1.whl",
+        "./wheels/trihook.whl",
+        "nltk==3.9",
+        "click#egg",
+        "attrs",
+        "pandas   ==2.0",
+        "--pre",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("-e .", "lists '-e .', which is not taken"),
+        ("--editable=../x", "is not taken"),
+        ("-c constraints.txt", "is not taken: list packages, wheels or -r FILE"),
+        ("--find-links ./wheels", "is not taken"),
+        ("-r no-such-file.txt", "which cannot be read: .*no-such-file.txt"),
+        ("-r round.txt", "round.txt lists '-r round.txt', which leads back to it"),
+    ],
+)
+def test_options_that_lead_nowhere_are_refused(conda, tmp_path, line, problem):
+    (tmp_path / "round.txt").write_text("-r round.txt")
+    with pytest.raises(DeploymentError, match=problem):
+        conda(f"dependencies: [{{pip: ['{line}']}}]")
+
+
+@pytest.mark.parametrize("line", ["--find-links https://x/wheels", "--extra-index-url https://x"])
+def test_options_with_an_address_are_handed_on(conda, line):
+    assert conda(f"dependencies: [{{pip: ['{line}']}}]")[-1] == line

@@ -19,6 +19,9 @@ from trihook.generate.azureml.wheels import pack_wheels
 REQUIREMENTS = "requirements.txt"
 WHEELS = "wheels"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# pip's options that name a file or a folder
+_OPTION = re.compile(r"(-[rcef]|--(?:requirement|constraint|editable|find-links))[\s=]*(\S.*)")
+_COMMENT = re.compile(r"(^|\s+)#.*$")
 _ADDRESS = re.compile(r"[A-Za-z0-9+.-]+://")
 
 
@@ -79,7 +82,29 @@ def _read_pip_list(conda: Path) -> Iterator[str]:
     for lines in _pip_lists(dependencies):
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise DeploymentError(f"'pip' in the conda file {conda} is not a list of texts")
-        yield from lines
+        for line in lines:
+            yield from _expand(line, conda, ())
+
+
+def _expand(line: str, file: Path, above: tuple[Path, ...]) -> Iterator[str]:
+    """Yield a line of a file, or in place of ``-r`` those of the file that it names."""
+    option = _OPTION.fullmatch(line.strip())
+    if option is None or "://" in option[2]:
+        yield line
+        return
+    if option[1] not in ("-r", "--requirement"):
+        raise DeploymentError(
+            f"{file} lists {line!r}, which is not taken: list packages, wheels or -r FILE"
+        )
+    named = file.parent / option[2]
+    if named in above:
+        raise DeploymentError(f"{file} lists {line!r}, which leads back to it")
+    try:
+        text = named.read_text("utf-8").replace("\\\n", "")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise DeploymentError(f"{file} lists {line!r}, which cannot be read: {named}") from exc
+    for inner in filter(None, (_COMMENT.sub("", each).strip() for each in text.splitlines())):
+        yield from _expand(inner, named, (*above, named))
 
 
 def _pip_lists(dependencies: Iterable[object]) -> Iterator[object]:
