@@ -179,6 +179,13 @@ def test_text_that_no_record_can_hold_is_refused_and_leaves_nothing(registry, fo
     assert registry.models() == ()
 
 
+def test_a_folder_that_holds_the_home_is_not_copied_into_itself(folder):
+    home = Home(folder / "triton" / "home")
+    with pytest.raises(RegistryError, match="holds the home that it is to be copied to: "):
+        register(Registry(home), folder)
+    assert Registry(home).models() == ()
+
+
 def test_a_damaged_file_is_noticed(registry, folder):
     model = register(registry, folder)
     file = model.repository / "vector" / "1" / "model.onnx"

@@ -133,8 +133,11 @@ def copy_tree(source: Path, target: Path) -> dict[str, str]:
     """Copy a folder, following links, and return its files' SHA-256 by relative path.
 
     Raises ``OSError`` also for a link that leads back to a folder above it, for what is
-    neither file nor folder, and for a file that changed while it was read.
+    neither file nor folder, for a file that changed while it was read, and for a folder that the
+    copy would be in.
     """
+    if source.resolve() in target.resolve().parents:
+        raise OSError(errno.EINVAL, "the folder holds the home that it is to be copied to", source)
     return {str(path.relative_to(target)): digest for path, digest in _copy(source, target, ())}
 
 
