@@ -1,5 +1,6 @@
 """What a service's Triton and host find on disk."""
 
+import os
 import shutil
 
 import pytest
@@ -225,6 +226,19 @@ def test_an_update_keeps_what_it_does_not_name(register, write, tmp_path):
     third = write(register("last", "main"), before=second, entry_script=tmp_path / "score.py")
     assert (second.app / "score.py").read_text() == "first"
     assert (third.app / "score.py").read_text() == "second"
+
+
+def test_an_update_takes_what_was_deployed_and_nothing_that_the_host_wrote(
+    register, write, tmp_path
+):
+    (tmp_path / "score.py").write_text("deployed")
+    first = write(register("main", "main"), entry_script=tmp_path / "score.py")
+    (first.app / "score.py").write_text("edited")
+    (first.app / "cache").write_text("")
+    os.mkfifo(first.app / "pipe")
+    second = write(register("next", "main"), before=first)
+    assert [file.name for file in second.app.iterdir()] == ["score.py"]
+    assert (second.app / "score.py").read_text() == "deployed"
 
 
 def test_settings_stay_until_others_are_given(register, write, tmp_path):

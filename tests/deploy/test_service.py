@@ -109,7 +109,7 @@ def running(add):
 
     def run(name, supervisor=0):
         service = add(name)
-        (service.folder / "generations" / "1" / "app").mkdir()
+        (service.folder / "generations" / "1" / "source").mkdir()
         write_status(service.folder, Status("running", generation=1, supervisor=supervisor))
         run.held.append(lock(service.folder))
         return service

@@ -5,7 +5,8 @@
     spec.json                          what was asked for
     models/<name>/<version>/           the registered files; AZUREML_MODEL_DIR points here
     repository/<model>                 links to the Triton models in them
-    app/                               the host's current folder: entry script, trihook.toml
+    source/                            what was deployed: entry script, trihook.toml
+    app/                               a copy of it, the host's current folder, where it may write
     requirements.txt, wheels/          where an environment was asked for
     cancelled                          where it is to be given up before it is ready
 """
@@ -34,7 +35,7 @@ class Spec:
     """What a generation runs.
 
     ``models`` are registered models as ``NAME:VERSION``, ``entry_script`` is a path below
-    ``app``, ``""`` where plugins score by themselves, and ``environment`` the SHA-256 of its
+    ``source``, ``""`` where plugins score by themselves, and ``environment`` the SHA-256 of its
     requirements. ``timeout`` is how many seconds Triton, and then the host, have to become ready.
     """
 
@@ -75,6 +76,11 @@ class Generation:
     def repository(self) -> Path:
         """The model repository for Triton."""
         return self.folder / "repository"
+
+    @property
+    def source(self) -> Path:
+        """The host's files as they were deployed."""
+        return self.folder / "source"
 
     @property
     def app(self) -> Path:
@@ -118,13 +124,13 @@ def write_generation(folder: Path, wanted: Wanted, before: Generation | None = N
     names = _write_models(folder, wanted.models)
     spec = before.spec if before else Spec(())
     spec = replace(spec, models=tuple(map(str, wanted.models)))
-    spec = replace(spec, entry_script=_write_app(folder / "app", wanted, before))
+    source = folder / "source"
+    spec = replace(spec, entry_script=_write_source(source, wanted, before))
+    copy_tree(source, folder / "app")
     spec = replace(spec, environment=_write_environment(folder, wanted, before))
     spec = replace(
         spec,
-        default_model=""
-        if spec.entry_script
-        else _choose_default(folder / "app", names, wanted, before),
+        default_model="" if spec.entry_script else _choose_default(source, names, wanted, before),
         workers=wanted.workers or spec.workers,
         timeout=wanted.timeout or spec.timeout,
     )
@@ -153,27 +159,27 @@ def _write_models(folder: Path, models: Iterable[Model]) -> list[str]:
     return list(owners)
 
 
-def _write_app(app: Path, wanted: Wanted, before: Generation | None) -> str:
-    """Write the host's folder and return where in it the entry script is."""
+def _write_source(target: Path, wanted: Wanted, before: Generation | None) -> str:
+    """Write the host's files and return where among them the entry script is."""
     script, source = wanted.entry_script, wanted.source_directory
     if script is None and source is not None:
         script = _script_before(before)
     if script is None and before is not None:
-        copy_tree(before.app, app)
-        _write_config(app, wanted, None)
+        copy_tree(before.source, target)
+        _write_config(target, wanted, None)
         return before.spec.entry_script
     if source is not None:
-        copy_tree(source, app)
+        copy_tree(source, target)
     else:
-        app.mkdir()
-    _write_config(app, wanted, before)
+        target.mkdir()
+    _write_config(target, wanted, before)
     if script is None:
         return ""
     found = script if source is None else source / script
     if not found.is_file():
         raise DeploymentError(f"the entry script {found} does not exist")
     if source is None:
-        shutil.copy(found, app)
+        shutil.copy(found, target)
         return script.name
     return _place_in(source, found)
 
@@ -196,17 +202,17 @@ def _script_before(before: Generation | None) -> Path:
     return Path(before.spec.entry_script)
 
 
-def _write_config(app: Path, wanted: Wanted, before: Generation | None) -> None:
+def _write_config(target: Path, wanted: Wanted, before: Generation | None) -> None:
     """Write the settings file that is wanted; else what is there stays, or comes from before."""
-    file = app / FILE_NAME
+    file = target / FILE_NAME
     brought = wanted.source_directory / FILE_NAME if wanted.source_directory else file
     if wanted.config is not None:
         load_settings({}, {}, wanted.config)
         shutil.copy(wanted.config, file)
     elif brought.exists():
         load_settings({}, {}, brought)
-    elif before is not None and (before.app / FILE_NAME).exists() and not file.exists():
-        shutil.copy(before.app / FILE_NAME, file)
+    elif before is not None and (before.source / FILE_NAME).exists() and not file.exists():
+        shutil.copy(before.source / FILE_NAME, file)
 
 
 def _write_environment(folder: Path, wanted: Wanted, before: Generation | None) -> str:
@@ -218,13 +224,15 @@ def _write_environment(folder: Path, wanted: Wanted, before: Generation | None) 
     return before.spec.environment
 
 
-def _choose_default(app: Path, names: list[str], wanted: Wanted, before: Generation | None) -> str:
+def _choose_default(
+    source: Path, names: list[str], wanted: Wanted, before: Generation | None
+) -> str:
     """Choose what /score scores with, where that is open: the model named as registered.
 
     A host is not ready before all models that its settings name; so they must be there. Its
     variables are those of whoever deploys it.
     """
-    config = app / FILE_NAME
+    config = source / FILE_NAME
     settings = load_settings({}, {}, config) if config.exists() else Settings.model_validate({})
     variable = "" if before else os.environ.get("TRIHOOK_DEFAULT_MODEL", "")
     asked = variable or settings.default_model
