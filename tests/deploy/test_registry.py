@@ -360,6 +360,19 @@ def test_home_is_the_one_given_or_set_or_the_users_own(tmp_path, monkeypatch):
     assert find_home().folder == tmp_path / ".local" / "share" / "trihook"
 
 
+@pytest.mark.parametrize("chosen", ["", "~nobody-of-this-name/trihook"])
+def test_where_nobody_knows_the_user_a_home_must_be_chosen(monkeypatch, chosen):
+    def fail(*_):
+        raise KeyError
+
+    monkeypatch.setenv("TRIHOOK_HOME", chosen)
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", fail)
+    with pytest.raises(ConfigError, match="choose one with --home"):
+        find_home()
+
+
 def test_a_file_is_no_home(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TRIHOOK_HOME", str(tmp_path / "file"))

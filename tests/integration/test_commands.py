@@ -1,5 +1,6 @@
 """The commands, against a real Triton and a real host."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from servers import (
     running_host,
     wait_until,
 )
+from trihook.cli.main import cli, main
 
 MISFIT = """
 import numpy as np
@@ -294,6 +296,9 @@ def test_score_says_that_no_host_listens(files):
         (["score", "no-such-file"], "does not exist"),
         (["score", __file__, "--url", "ftp://x"], "is no http or https address"),
         (["score", __file__, "--url", "http://a..b"], "is no http or https address"),
+        (["score", __file__, "--timeout", "nan"], "'nan' is not in the range 0<x<=86400"),
+        (["score", __file__, "--timeout", "inf"], "inf is not in the range 0<x<=86400"),
+        (["deploy", "x", "--model", "x", "--timeout", "nan"], "'nan' is not in the range"),
         (["serve", "--model-dir", "."], "--model-dir needs --entry-script"),
         (["serve", "--health-port", "1"], "--health-port needs --entry-script"),
         (
@@ -370,3 +375,14 @@ def test_ctrl_c_ends_the_host_without_a_traceback(triton):
         assert host.process.wait(timeout=30) == 0
         assert "Traceback" not in host.log
         assert "SystemExit" not in host.log
+
+
+def test_what_the_system_refuses_is_one_line(monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", "/home/other")
+
+    monkeypatch.setattr(cli, "main", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main(["registry"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "Error: permission denied: /home/other\n"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from trihook.cli.deploying import host_options
-from trihook.cli.options import home_option, read_home, usage_errors
+from trihook.cli.options import Seconds, home_option, read_home, usage_errors
 
 
 @click.command()
@@ -26,7 +26,7 @@ from trihook.cli.options import home_option, read_home, usage_errors
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(),
     default=600.0,
     show_default=True,
     help="Seconds that Triton, and then the host, have to become ready.",

@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from trihook.cli.lazy import LazyGroup
-from trihook.errors import ConfigError, RepositoryError, TrihookError, TritonUnavailableError
+from trihook.errors import (
+    ConfigError,
+    RepositoryError,
+    TrihookError,
+    TritonUnavailableError,
+    describe_os_error,
+)
 
 _COMMANDS = {
     "check": "Check plugins, Triton and how they fit together.",
@@ -54,3 +60,6 @@ def main(arguments: list[str] | None = None) -> Any:
         if isinstance(exc, TritonUnavailableError):
             click.echo("Is it running (trihook triton), and is --triton-url right?", err=True)
         sys.exit(2 if isinstance(exc, ConfigError | RepositoryError) else 1)
+    except OSError as exc:  # a folder that may not be looked into, a disk that fails
+        click.echo(f"Error: {describe_os_error(exc)}", err=True)
+        sys.exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,7 +20,28 @@ if TYPE_CHECKING:
     from trihook.config import Settings
     from trihook.deploy.home import Home
 
+_DAY = 86400.0
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Seconds(click.FloatRange):
+    """A time that somebody waits for: above 0, up to a day."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(0, _DAY, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the time in seconds."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):  # which is in any range, as click compares
+            self.fail(f"{value!r} is not in the range {self._describe_range()}.", param, ctx)
+        return seconds
+
 
 config_option = click.option(
     "--config",

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import click
 
 from trihook.cli.files import read_input
-from trihook.cli.options import header_option, json_option
+from trihook.cli.options import Seconds, header_option, json_option
 from trihook.cli.tables import format_table
 from trihook.client import ScoringClient, ScoringReply, authorization
 from trihook.errors import HostError, TrihookError
@@ -70,9 +70,7 @@ def _check_key(ctx: click.Context, param: click.Parameter, value: str | None) ->
     callback=_check_key,
     help="Bearer key of the endpoint.  [env: TRIHOOK_KEY]",
 )
-@click.option(
-    "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0, min_open=True)
-)
+@click.option("--timeout", default=60.0, show_default=True, type=Seconds())
 @header_option
 @json_option
 def score(

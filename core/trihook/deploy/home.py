@@ -41,13 +41,19 @@ def find_home(folder: str | os.PathLike[str] | None = None) -> Home:
 
     The last is ``$XDG_DATA_HOME/trihook``, or ``~/.local/share/trihook``, by
     https://specifications.freedesktop.org/basedir-spec/latest/. Raises
-    :class:`trihook.ConfigError` for a setting that is wrong, and for a file in its place.
+    :class:`trihook.ConfigError` for a setting that is wrong, for a file in its place, and where
+    nothing says which folder is the user's own.
     """
     chosen = os.fspath(folder) if folder else load_settings({}, os.environ).home
-    if not chosen:
-        data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-        chosen = str(Path(data, "trihook"))
-    path = Path(chosen).expanduser().absolute()
+    try:
+        path = (Path(chosen) if chosen else _own_home()).expanduser().absolute()
+    except RuntimeError as exc:  # there is no HOME, and the user is in no list of users
+        raise ConfigError("no folder is the user's own: choose one with --home") from exc
     if path.exists() and not path.is_dir():
         raise ConfigError(f"home {path} is no folder")
     return Home(path)
+
+
+def _own_home() -> Path:
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "trihook"
