@@ -103,8 +103,7 @@ class HookThreads:
     def _leave(self, job: Job) -> None:
         """Leave to a job the threads that are at it, if there are not too many such already."""
         for thread in list(self._threads):
-            if thread.job is job and len(self._left()) < self._most:
-                thread.left_at = time.monotonic()
+            if thread.job is job and len(self._left()) < self._most and thread.leave(job):
                 self._count -= 1
 
     def _left(self) -> list[float]:
@@ -171,7 +170,8 @@ class HookThreads:
         """Do jobs; this is a thread."""
         thread = JobThread()
         self._threads.add(thread)
-        while thread.left_at is None and not self._take_surplus():
+        goes_on = True
+        while goes_on and not self._take_surplus():
             job = self._calls.get()
             if job is not None:
                 thread.begin(job)
@@ -179,6 +179,6 @@ class HookThreads:
                     self._finished.append(job)
                     self._bell.send()
                 job = None  # whose request would else be kept
-                thread.rest()
+                goes_on = thread.rest()
         self._threads.discard(thread)
         get_hub().destroy(destroy_loop=True)  # which a hook may have made by itself

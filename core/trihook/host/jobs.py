@@ -16,6 +16,7 @@ _PAUSE = 0.002  # seconds between two jobs that are no break
 _LONG = 1.0  # seconds after which a hook is not waited for
 _BUSY = 0.05  # of a core
 
+_new_lock = get_original("_thread", "allocate_lock")
 _get_ident = get_original("_thread", "get_ident")  # the thread's, not the greenlet's
 _find_clock = getattr(time, "pthread_getcpuclockid", None)  # macOS has none
 
@@ -68,7 +69,8 @@ class JobThread:
 
     def __init__(self) -> None:
         self.job: Job | None = None
-        self.left_at: float | None = None  # when it was left to a hook that has not returned
+        self.left_at: float | None = None
+        self._leaving = _new_lock()
         self._clock = 0 if _find_clock is None else _find_clock(_get_ident())
         self._began = self._ended = 0.0
         self._seen: tuple[float, float] | None = None  # when, and how long it had computed
@@ -81,10 +83,22 @@ class JobThread:
             self._seen = None  # what it did not compute then says nothing
         self.job = job
 
-    def rest(self) -> None:
-        """Take note of the job's end."""
-        self.job = None
+    def rest(self) -> bool:
+        """Take note of the job's end; tell whether there may be another."""
+        with self._leaving:
+            self.job = None
         self._ended = time.monotonic()
+        return self.left_at is None
+
+    def leave(self, job: Job) -> bool:
+        """Leave it to a job for which nobody waits any more; tell whether it was at that.
+
+        For the hub. It does no other job then.
+        """
+        with self._leaving:
+            if self.job is job:
+                self.left_at = time.monotonic()
+        return self.left_at is not None
 
     def is_waiting(self, now: float) -> bool:
         """Tell whether it has a job and has lately computed nothing, or nothing that may soon end.
