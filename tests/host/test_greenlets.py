@@ -185,16 +185,18 @@ def test_a_hook_that_computes_first_and_then_waits_takes_no_core_while_it_waits(
 @pytest.fixture
 def leave():
     """Leave as many threads to hooks that go on until the end of the test, or its release."""
-    released = threading.Event()
+    every = []
 
     def leave(runtime, count):
+        every.append(released := threading.Event())
         for _ in range(count):
             with pytest.raises(TimeoutError):
                 runtime.run_hooks(lambda _: released.wait(60), [1], Deadline.after(0.1))
         return released
 
     yield leave
-    released.set()
+    for released in every:
+        released.set()
 
 
 @pytest.mark.parametrize("count", [1, 4, 7])
@@ -207,6 +209,18 @@ def test_hooks_that_do_not_return_leave_others_their_threads(runtime, leave, cou
         for _ in range(barrier.parties)
     ]
     gevent.joinall(jobs, raise_error=True)
+
+
+def test_hooks_that_return_late_make_room_for_those_that_never_do(runtime, leave, monkeypatch):
+    slow = leave(runtime, 4)
+    released = leave(runtime, 4)
+    slow.set()
+    _wait_until(lambda: len(runtime._threads._threads) <= 4)
+    assert runtime.run_hooks(lambda n: n, [7], Deadline.after(20)) == [7]
+    monkeypatch.setattr(hook_threads, "_STUCK", 0.0)
+    assert runtime.is_stuck()
+    released.set()
+    _wait_until(lambda: not runtime.is_stuck())
 
 
 def test_threads_that_were_left_end_once_their_hooks_return(runtime, leave):

@@ -68,11 +68,10 @@ class HookThreads:
             for _ in range(self._count, min(self._cores, self._jobs + len(work) - 1)):
                 self._add_thread()
             job.waiter.get()
-        except BaseException:
-            self._leave(job)
-            raise
         finally:
             job.end()
+            if job.given_up_at is not None:
+                self._leave_late()
             self._end()
         if job.error is not None:
             raise job.error
@@ -81,7 +80,8 @@ class HookThreads:
     def are_stuck(self) -> bool:
         """Tell whether as many hooks as there may be threads seem never to return."""
         now = time.monotonic()
-        return sum([now - since > _STUCK for since in self._left()]) >= self._most
+        late = [thread for thread in list(self._threads) if thread.is_late(now, _STUCK)]
+        return len(late) >= self._most
 
     def close(self) -> None:
         """End the threads as soon as they are idle; who waits for them may go on to."""
@@ -100,15 +100,16 @@ class HookThreads:
         if self._jobs == 1:
             self._timer.start(self._look)
 
-    def _leave(self, job: Job) -> None:
-        """Leave to a job the threads that are at it, if there are not too many such already."""
+    def _leave_late(self) -> None:
+        """Leave threads to jobs for which nobody waits any more, up to as many as there may be."""
+        left = sum([thread.is_left for thread in list(self._threads)])
         for thread in list(self._threads):
-            if thread.job is job and len(self._left()) < self._most and thread.leave(job):
+            job = thread.job
+            if job is None or job.given_up_at is None or thread.is_left:
+                continue
+            if left < self._most and thread.leave(job):
                 self._count -= 1
-
-    def _left(self) -> list[float]:
-        """Return since when each thread is left to its hook."""
-        return [since for thread in list(self._threads) if (since := thread.left_at) is not None]
+                left += 1
 
     def _end(self) -> None:
         self._jobs -= 1
@@ -134,8 +135,9 @@ class HookThreads:
     def _look(self) -> None:
         """Make up for threads that wait, if there is something to do, as long as they do."""
         now = time.monotonic()
+        self._leave_late()
         every = list(self._threads)  # in one step, for threads come and go by themselves
-        threads = [thread for thread in every if thread.left_at is None]
+        threads = [thread for thread in every if not thread.is_left]
         busy = sum([thread.job is not None for thread in threads])
         waiting = sum([thread.is_waiting(now) for thread in threads])
         if busy - waiting > self._cores and self._count > self._cores:

@@ -28,7 +28,7 @@ class Job:
         self.results: list[Any] = [None] * len(work)
         self.error: BaseException | None = None
         self.waiter = Waiter()
-        self.has_ended = False
+        self.given_up_at: float | None = None
         self._pending = deque([(place, function, piece) for place, piece in enumerate(work)])
         self._done: list[int] = []
 
@@ -60,7 +60,8 @@ class Job:
 
     def end(self) -> None:
         """Begin no further piece, and keep none: nobody waits any more."""
-        self.has_ended = True
+        if len(self._done) < len(self.results):
+            self.given_up_at = time.monotonic()
         self._pending.clear()
 
 
@@ -69,7 +70,7 @@ class JobThread:
 
     def __init__(self) -> None:
         self.job: Job | None = None
-        self.left_at: float | None = None
+        self.is_left = False
         self._leaving = _new_lock()
         self._clock = 0 if _find_clock is None else _find_clock(_get_ident())
         self._began = self._ended = 0.0
@@ -88,17 +89,21 @@ class JobThread:
         with self._leaving:
             self.job = None
         self._ended = time.monotonic()
-        return self.left_at is None
+        return not self.is_left
 
     def leave(self, job: Job) -> bool:
-        """Leave it to a job for which nobody waits any more; tell whether it was at that.
+        """Leave it to a job for which nobody waits any more; tell whether it was still at that.
 
-        For the hub. It does no other job then.
+        For the hub, once. It does no other job then.
         """
         with self._leaving:
-            if self.job is job:
-                self.left_at = time.monotonic()
-        return self.left_at is not None
+            self.is_left = self.job is job
+        return self.is_left
+
+    def is_late(self, now: float, seconds: float) -> bool:
+        """Tell whether nobody has waited for its job for so long; for the hub, as the next."""
+        job = self.job
+        return job is not None and job.given_up_at is not None and now - job.given_up_at > seconds
 
     def is_waiting(self, now: float) -> bool:
         """Tell whether it has a job and has lately computed nothing, or nothing that may soon end.
@@ -108,7 +113,7 @@ class JobThread:
         job = self.job
         if job is None:
             self._waits = False
-        elif job.has_ended or now - self._began > _LONG:
+        elif job.given_up_at is not None or now - self._began > _LONG:
             return True
         elif _find_clock is not None:
             self._judge(now)
