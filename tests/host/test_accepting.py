@@ -108,6 +108,21 @@ def test_a_closed_place_stays_closed_while_its_connections_end():
     assert not mine.is_ahead()
 
 
+def test_a_place_that_is_retired_stays_so_until_it_is_free():
+    places = Places(1)
+    mine = places.take()
+    mine.open()
+    assert not mine.is_retired
+    mine.add(2)
+    mine.retire()
+    mine.close()
+    mine.add(-1)
+    assert (mine.is_retired, mine.surplus(), mine.is_ahead()) == (True, 0, False)
+    mine.free()
+    assert not mine.is_retired
+    assert not places.take().is_retired
+
+
 def test_a_place_is_given_to_the_next_worker_when_it_is_free_and_not_before():
     places = Places(2)
     first, second = places.take(), places.take()

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from gunicorn.arbiter import Arbiter
@@ -31,6 +32,27 @@ def test_the_first_failure_ends_it_and_the_others_do_not_disturb(failures):
         arbiter.reap_workers()
     arbiter.halt("first", 3)
     assert failures == []
+
+
+def test_a_worker_that_has_retired_has_a_successor_before_it_ends(monkeypatch):
+    started, killed = [], []
+    monkeypatch.setattr(Arbiter, "spawn_workers", lambda _: started.append(1))
+    monkeypatch.setattr(Arbiter, "kill_worker", lambda _, pid, sig: killed.append((pid, sig)))
+    arbiter = SteadyArbiter.__new__(SteadyArbiter)
+    arbiter._num_workers = 2
+    arbiter.cfg = SimpleNamespace(enable_backlog_metric=False, nworkers_changed=lambda *_: None)
+    arbiter._last_logged_active_worker_count = 2
+    workers = {pid: SimpleNamespace(age=pid, is_retired=pid == 1) for pid in (1, 2)}
+    arbiter.WORKERS = workers
+    arbiter.log = SimpleNamespace(debug=lambda *_, **__: None)
+    arbiter.manage_workers()
+    assert (len(started), killed, arbiter.num_workers) == (1, [], 2)
+    workers[3] = SimpleNamespace(age=3, is_retired=False)
+    arbiter.manage_workers()
+    assert (len(started), killed) == (1, [])
+    del workers[1]
+    arbiter.manage_workers()
+    assert (len(started), killed) == (1, [])
 
 
 # The worker has its master told to stop while its own signal handlers are still the master's, and

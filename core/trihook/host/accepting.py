@@ -16,7 +16,7 @@ from typing import Any
 from gevent.hub import get_hub
 from gevent.server import StreamServer
 
-_FREE, _CLOSED = -2, -1
+_RETIRED, _FREE, _CLOSED = -3, -2, -1
 _PATIENCE = 0.02  # seconds that others have to take a connection; halved each time it was in vain
 _PAUSE = 0.001  # seconds between looks at what they have; the loop has no shorter ones
 _RECOVERY = 1.0  # seconds until it is as long again
@@ -53,7 +53,17 @@ class Place:
 
     def close(self) -> None:
         """Let the others know that no more connections are taken here."""
-        self._set(_CLOSED)
+        if not self.is_retired:
+            self._set(_CLOSED)
+
+    def retire(self) -> None:
+        """Let the master know that the worker ends by itself, and wants a successor."""
+        self._set(_RETIRED)
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether the worker ends by itself."""
+        return self._index is not None and self._counts[self._index] == _RETIRED
 
     def free(self) -> None:
         """Give the place back, when its worker has ended; only the master may."""

@@ -36,6 +36,18 @@ class SteadyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    def manage_workers(self) -> None:
+        """Start as many workers as are missing, and end those that are too many.
+
+        One that has retired is missing already: it may take its time to end.
+        """
+        retired = sum([worker.is_retired for worker in self.WORKERS.values()])
+        self.num_workers += retired
+        try:
+            super().manage_workers()
+        finally:
+            self.num_workers -= retired
+
     def halt(self, reason: str | None = None, exit_status: int = 0) -> None:
         """End the workers, and exit."""
         self._ending = True
@@ -53,6 +65,11 @@ class SteadyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
 
 class SteadyWorker(Worker):  # type: ignore[misc]  # gunicorn ships no types
     """A worker that takes the signals which its :class:`SteadyArbiter` has held back for it."""
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it ends by itself, and wants a successor; for the master."""
+        return False
 
     def init_signals(self) -> None:
         """Install the signal handlers, and let in what has come for them."""

@@ -68,6 +68,11 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         ]
 
     @property
+    def is_retired(self) -> bool:
+        """Whether it ends by itself, and wants a successor; for the master."""
+        return self.place.is_retired
+
+    @property
     def server_class(self) -> Callable[..., FairServer]:
         """What makes the server of a listening socket, as Gunicorn asks for it."""
         return self._make_server
@@ -106,6 +111,7 @@ class Worker(SteadyWorker, GeventWorker):  # type: ignore[misc]  # gunicorn ship
         runtime = getattr(getattr(self.wsgi, "service", None), "runtime", None)
         if self.alive and isinstance(runtime, GeventRuntime) and runtime.is_stuck():
             self.log.error("hooks that do not return hold the threads of this worker: it ends")
+            self.place.retire()
             self.handle_exit(signal.SIGTERM, None)
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
