@@ -304,7 +304,7 @@ def test_connections_that_end_meanwhile_do_not_prolong_the_wait(serving, monkeyp
 
 def test_a_host_gives_the_place_of_a_worker_that_has_ended_to_the_next():
     places = Places(2)
-    mine, dead = places.take(), SimpleNamespace(place=places.take(), pid=0)
+    mine, dead = places.take(), SimpleNamespace(place=places.take())
     for place in (mine, dead.place):
         place.open()
     mine.add(1)

@@ -1,6 +1,7 @@
 """Prometheus is told what becomes of requests, in labels that no caller can make up."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from scraped import Samples
@@ -9,6 +10,7 @@ from trihook.config import Settings
 from trihook.host.app import create_app
 from trihook.host.metrics import Metrics, check_metrics
 from trihook.host.scoring import Scorer
+from trihook.host.server import _Server
 from trihook.testing import Harness, make_model
 
 ONE = make_model("one", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"], max_batch_size=8)
@@ -149,6 +151,18 @@ def test_two_hosts_in_one_process_count_by_themselves():
 def test_the_format_is_the_one_that_is_asked_for(accept, content_type):
     answer = _client().get("/metrics", headers={"Accept": accept})
     assert answer.headers["Content-Type"].startswith(content_type)
+
+
+def test_without_metrics_a_worker_may_end_where_there_is_no_prometheus_client(monkeypatch):
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.setitem(sys.modules, "prometheus_client.multiprocess", None)
+    monkeypatch.setenv(
+        "PROMETHEUS_MULTIPROC_DIR", "/nowhere"
+    )  # as images for other programs set it
+    freed = []
+    worker = SimpleNamespace(place=SimpleNamespace(free=lambda: freed.append(1)), pid=1)
+    _Server(Settings()).cfg.child_exit(None, worker)
+    assert freed == [1]
 
 
 def test_metrics_without_prometheus_client_are_a_wrong_setting(monkeypatch):

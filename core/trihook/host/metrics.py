@@ -168,7 +168,6 @@ def shared_metrics() -> Iterator[None]:
 
 def forget_process(process: int) -> None:
     """Let what a worker had under way end with it; what it has counted stays."""
-    if _FOLDER in os.environ:
-        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
-        mark_process_dead(process)  # type: ignore[no-untyped-call]  # it has no types
+    mark_process_dead(process)  # type: ignore[no-untyped-call]  # it has no types

@@ -102,6 +102,10 @@ def _report_broken_plugins(settings: Settings) -> int:
     return EXIT_WRONG_SETTING if plugins.absent else 0
 
 
+def _free_place(_arbiter: SteadyArbiter, worker: Any) -> None:
+    worker.place.free()
+
+
 def _forget_worker(_arbiter: SteadyArbiter, worker: Any) -> None:
     worker.place.free()
     forget_process(worker.pid)
@@ -121,7 +125,7 @@ class _Server(SteadyApplication):
             "bind": format_address(settings.host, settings.port),
             "workers": settings.workers,
             "worker_class": "trihook.host.worker.Worker",
-            "child_exit": _forget_worker,
+            "child_exit": _forget_worker if settings.metrics else _free_place,
             "graceful_timeout": math.ceil(settings.graceful_timeout),
             "keepalive": 75,
             "proc_name": "trihook",
