@@ -171,7 +171,7 @@ def test_text_that_no_record_can_hold_is_refused_and_leaves_nothing(registry, fo
     if where == "file":
         (folder / "triton" / os.fsdecode(b"caf\xe9.txt")).touch()
     elif where == "description":
-        more["description"] = "caf\udce9"
+        more["description"] = "two\u2028lines of\x85 caf\udce9"
     else:
         more["tags"] = {"caf\udce9": "x"}
     with pytest.raises(RegistryError, match=r"utf-8: .*caf\\udce9"):

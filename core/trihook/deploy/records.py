@@ -25,7 +25,7 @@ def encode_record(record: DataclassInstance) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as exc:
-        line = text.splitlines()[text.count("\n", 0, exc.start)].strip()
+        line = text.split("\n")[text.count("\n", 0, exc.start)].strip()
         raise OSError(errno.EILSEQ, "this is not UTF-8", ascii(line)) from exc
 
 
