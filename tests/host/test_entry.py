@@ -68,6 +68,12 @@ def test_options_are_told(entry):
     assert (answer.status_code, answer.data, answer.headers["Allow"]) == (200, b"", "OPTIONS, POST")
 
 
+def test_keys_are_not_silently_left_unasked(monkeypatch):
+    monkeypatch.setenv("TRIHOOK_KEYS", "0123456789abcdef")
+    with pytest.raises(ConfigError, match="an entry script asks for none"):
+        Entry({})
+
+
 def test_a_wrong_setting_ends_the_start():
     with pytest.raises(ConfigError, match="'timout'"):
         Entry({"timout": 3})

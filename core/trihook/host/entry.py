@@ -15,6 +15,7 @@ from typing import Any
 from flask import Request, Response, g
 
 from trihook.config import settings_of_script
+from trihook.errors import ConfigError
 from trihook.host.answers import json_answer, to_response
 from trihook.host.app import request_id_of
 from trihook.host.scoring import Scorer
@@ -36,6 +37,8 @@ class Entry:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings_of_script(settings, os.environ)
+        if self._settings.keys:
+            raise ConfigError("keys are the scoring host's: an entry script asks for none")
         self._plugins = load_installed_plugins(self._settings)
         self._service = self._build()
         self._process = os.getpid()
