@@ -28,6 +28,14 @@ class Scored:
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a request has come: the model found for it, and wall-clock seconds by stage."""
+
+    model: Model | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a request: its items in order, who chose the model and why, and how long.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from trihook.calls import HookCall, Stopwatch, late_error
@@ -21,7 +21,7 @@ from trihook.errors import (
 )
 from trihook.hooks import Hooks
 from trihook.items import postprocess, preprocess
-from trihook.outcome import Outcome, Scored
+from trihook.outcome import Outcome, Progress, Scored
 from trihook.plugins import CORE
 from trihook.runtime import Runtime
 from trihook.triton.batching import Batcher, Result
@@ -48,11 +48,17 @@ class Pipeline:
         self._batcher = batcher
         self._runtime = runtime
 
-    def score(self, request: ScoringRequest, deadline: Deadline | None = None) -> Outcome:
+    def score(
+        self,
+        request: ScoringRequest,
+        deadline: Deadline | None = None,
+        progress: Progress | None = None,
+    ) -> Outcome:
         """Score every item of a request.
 
         Raises :class:`ScoringError` where the whole request fails: no model, no Triton, no
-        time. The failure of a single item is in its :class:`Scored`.
+        time. How far it came then is in ``progress``. The failure of a single item is in its
+        :class:`Scored`.
         """
         return _Run(
             self._hooks,
@@ -61,6 +67,7 @@ class Pipeline:
             self._runtime,
             request,
             deadline or Deadline(),
+            progress or Progress(),
         ).score()
 
 
@@ -74,7 +81,7 @@ class _Run:
     runtime: Runtime
     request: ScoringRequest
     deadline: Deadline
-    seconds: dict[str, float] = field(default_factory=dict)
+    progress: Progress
     stage: str = ""
     began: float = 0.0
 
@@ -82,13 +89,15 @@ class _Run:
         try:
             return self._score()
         except ScoringError as exc:
-            raise exc.at(self.stage) from exc.__cause__
+            exc.at(self.stage)
+            self._begin("")
+            raise exc from exc.__cause__
 
     def _score(self) -> Outcome:
         self._begin("select_model")
         self.runtime.run_network(lambda: self.catalog.ensure(self.deadline))
         ref, plugin = self._select()
-        model = self._find(ref, plugin)
+        model = self.progress.model = self._find(ref, plugin)
         scored = [Scored(item) for item in self.request.items]
         self._pass(scored, model, ref)
         passed = [one for one in scored if one.error is None]
@@ -99,13 +108,14 @@ class _Run:
         self._reply(passed, model)
         self._reply([one for one in refused if one.error is None], latest)
         self._begin("")
-        return Outcome(latest, ref, plugin, tuple(scored), self.seconds)
+        return Outcome(latest, ref, plugin, tuple(scored), self.progress.seconds)
 
     def _begin(self, stage: str) -> None:
         """End the stage that the request is at, and begin another."""
         now = time.perf_counter()
         if self.stage:
-            self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + now - self.began
+            seconds = self.progress.seconds
+            seconds[self.stage] = seconds.get(self.stage, 0.0) + now - self.began
         self.stage, self.began = stage, now
 
     def _select(self) -> tuple[ModelRef, str]:
@@ -244,5 +254,5 @@ class _Run:
             return self.runtime.run_hooks(watch.timed(function), work, self.deadline)
         except TimeoutError as exc:
             lasted = time.perf_counter() - self.began
-            elapsed = sum(self.seconds.values()) + lasted
+            elapsed = sum(self.progress.seconds.values()) + lasted
             raise late_error(calls, min(watch.seconds, lasted), elapsed) from exc

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 from scraped import Samples
-from trihook import ConfigError, DeadlineError, PayloadError, hookimpl
+from trihook import ConfigError, DeadlineError, ModelRef, PayloadError, hookimpl
 from trihook.config import Settings
 from trihook.host.app import create_app
 from trihook.host.metrics import Metrics, check_metrics
 from trihook.host.scoring import Scorer
 from trihook.host.server import _Server
 from trihook.testing import Harness, make_model
+from trihook.triton.batching import Batcher
 
 ONE = make_model("one", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"], max_batch_size=8)
 TWO = make_model("two", inputs=["x FP32 [1]"], outputs=["y FP32 [1]"])
@@ -113,6 +114,28 @@ def test_a_request_that_failed_as_a_whole_is_the_model_s_it_is_for(path, setting
     assert samples.of("requests_total", model=label, status="400") == 1
     of_body = {"stage": "request", "code": "bad_payload", "plugin": ""}
     assert samples.of("errors_total", model=label, **of_body) == 1
+
+
+def test_what_was_known_of_a_request_that_failed_as_a_whole_is_counted(monkeypatch):
+    def fail(*_, **__):
+        raise DeadlineError("too late")
+
+    class Choosing(Plugin):
+        @hookimpl
+        def select_model(self):
+            return ModelRef("two")
+
+    client = _client(plugin=Choosing)
+    monkeypatch.setattr(Batcher, "submit", fail)
+    answer = client.post("/score", json={"instances": ["1", "2", "refuse"]})
+    assert answer.status_code == 504
+    samples = _read(client)
+    assert samples.of("requests_total", model="two", status="504") == 1
+    assert samples.of("items_total", model="two") == 3
+    for stage in ("select_model", "preprocess", "infer"):
+        assert samples.of("stage_duration_seconds_count", model="two", stage=stage) == 1
+    late = {"stage": "infer", "code": "deadline_exceeded", "plugin": ""}
+    assert samples.of("errors_total", model="two", **late) == 1
 
 
 def test_a_request_that_fails_in_the_host_itself_is_500(monkeypatch):

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, request
+from gevent.hub import get_hub
 from werkzeug.exceptions import HTTPException
 
 from trihook.errors import ScoringError, UnauthorizedError
@@ -139,7 +140,10 @@ def _say_ready(service: Service) -> Response:
 
 
 def _tell_metrics(metrics: Metrics) -> Response:
-    body, content_type = metrics.render(request.headers.get("Accept", ""))
+    accept = request.headers.get("Accept", "")
+    # not on the hub: the files of all workers that there have been may take a while to read;
+    # and not in a thread for hooks, which may hold all of those
+    body, content_type = get_hub().threadpool.apply(metrics.render, (accept,))
     return Response(body, content_type=content_type)
 
 

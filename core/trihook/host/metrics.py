@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
 
 from trihook.errors import ConfigError, ScoringError
-from trihook.outcome import Outcome
+from trihook.outcome import Progress
 
 if TYPE_CHECKING:
     from prometheus_client.metrics import MetricWrapperBase
@@ -28,19 +28,21 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # a name of prometheus_client's
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class Request:
-    """One request while it is answered, and then what became of it.
+class Measured:
+    """One request while it is answered: how many items it has, and what becomes of it.
 
     ``model`` is the name of a loaded model, or empty: a label must not be what callers make up.
     """
 
-    __slots__ = ("began", "model", "result", "status")
+    __slots__ = ("began", "errors", "items", "model", "progress", "status")
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
+        self.progress = Progress()
         self.model = ""
+        self.items = 0
+        self.errors: Sequence[ScoringError] = ()
         self.status = 500  # unless it is said otherwise, an error that nobody expected
-        self.result: Outcome | ScoringError | None = None
 
 
 class Metrics:
@@ -96,17 +98,17 @@ class Metrics:
         self._errors = _finder(
             Counter(
                 "trihook_errors",
-                "Items that failed, and requests that failed before they had any.",
+                "Items that failed, and requests that failed as a whole.",
                 ("model", "stage", "code", "plugin"),
                 registry=own,
             )
         )
 
     @contextmanager
-    def measure(self) -> Iterator[Request]:
+    def measure(self) -> Iterator[Measured]:
         """Count a request, as it stands at the end."""
         self._under_way.inc()
-        request = Request()
+        request = Measured()
         try:
             yield request
         finally:
@@ -126,19 +128,13 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type
 
-    def _count(self, request: Request) -> None:
-        model, result = request.model, request.result
-        errors: Sequence[ScoringError] = ()
-        if isinstance(result, Outcome):
-            model = result.model.name
-            errors = [one.error for one in result.scored if one.error is not None]
-            self._items(model).inc(len(result.scored))
-            for stage, seconds in result.seconds.items():
-                self._stages(model, stage).observe(seconds)
-        elif result is not None:
-            errors = (result,)
-        for error in errors:
+    def _count(self, request: Measured) -> None:
+        model = request.model
+        for stage, seconds in request.progress.seconds.items():
+            self._stages(model, stage).observe(seconds)
+        for error in request.errors:
             self._errors(model, error.stage, error.code, error.plugin).inc()
+        self._items(model).inc(request.items)
         self._requests(model, request.status).inc()
         self._duration(model).observe(time.perf_counter() - request.began)
 

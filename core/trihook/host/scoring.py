@@ -7,7 +7,7 @@ request has the same answer whichever host it comes to.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +27,7 @@ from trihook.host.answers import (
 from trihook.host.body import read_body
 from trihook.host.headers import Headers
 from trihook.host.keys import Keys
-from trihook.host.metrics import Metrics
+from trihook.host.metrics import Measured, Metrics
 from trihook.host.payload import parse_payload
 from trihook.host.statuses import status_of
 from trihook.outcome import Outcome
@@ -70,30 +70,40 @@ class Scorer:
         ``model`` and ``version`` are what the path names; the query may name them as well.
         """
         if self._metrics is None:
-            return self._answer(environ, request_id, model, version)[0]
-        with self._metrics.measure() as request:
-            answer, request.result = self._answer(environ, request_id, model, version)
-            request.status = answer.status
-            if isinstance(request.result, ScoringError):
-                request.model = self._loaded_model(model or _query(environ).get("model", ""))
+            return self._answer(environ, request_id, model, version, Measured())
+        with self._metrics.measure() as measured:
+            answer = self._answer(environ, request_id, model, version, measured)
+            measured.status = answer.status
+            chosen = measured.progress.model
+            named = model or _query(environ).get("model", "")
+            measured.model = chosen.name if chosen is not None else self._loaded_model(named)
         return answer
 
     def _answer(
-        self, environ: Mapping[str, Any], request_id: str, model: str, version: str
-    ) -> tuple[Answer, Outcome | ScoringError]:
-        """Return the answer, and what it tells of."""
+        self,
+        environ: Mapping[str, Any],
+        request_id: str,
+        model: str,
+        version: str,
+        measured: Measured,
+    ) -> Answer:
         self._under_way += 1
         try:
             scoring = self._read_request(environ, request_id, model, version)
-            outcome = self._service.pipeline.score(scoring, Deadline.after(self._settings.timeout))
+            measured.items = len(scoring.items)
+            outcome = self._service.pipeline.score(
+                scoring, Deadline.after(self._settings.timeout), measured.progress
+            )
         except ScoringError as exc:
+            measured.errors = (exc,)
             _log(exc, request_id)
-            return error_answer(exc, request_id), exc
+            return error_answer(exc, request_id)
         finally:
             self._under_way -= 1
-        _log_items(outcome, request_id)
+        measured.errors = [one.error for one in outcome.scored if one.error is not None]
+        _log_items(measured.errors, request_id)
         answer = answer_outcome(outcome, request_id, many=scoring.many)
-        return answer.with_headers(*_describe(outcome)), outcome
+        return answer.with_headers(*_describe(outcome))
 
     def _read_request(
         self, environ: Mapping[str, Any], request_id: str, model: str, version: str
@@ -165,15 +175,14 @@ def _describe(outcome: Outcome) -> tuple[tuple[str, str], tuple[str, str]]:
     )
 
 
-def _log_items(outcome: Outcome, request_id: str) -> None:
+def _log_items(errors: Iterable[ScoringError], request_id: str) -> None:
     """Log the errors of items; those that say the same once."""
     alike: dict[tuple[str, ...], list[ScoringError]] = {}
-    for one in outcome.scored:
-        if one.error is not None:
-            key = (one.error.stage, one.error.message, str(one.error.__cause__))
-            alike.setdefault(key, []).append(one.error)
-    for errors in alike.values():
-        _log(errors[0], request_id, len(errors))
+    for error in errors:
+        key = (error.stage, error.message, str(error.__cause__))
+        alike.setdefault(key, []).append(error)
+    for same in alike.values():
+        _log(same[0], request_id, len(same))
 
 
 def _log(error: ScoringError, request_id: str, items: int = 1) -> None:
