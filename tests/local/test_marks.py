@@ -75,3 +75,24 @@ def test_another_namespace_and_other_names_are_left_alone(tmp_path: Path) -> Non
 
 def test_marks_differ(mark: str) -> None:
     assert new_mark() != mark
+
+
+def test_who_reads_the_log_goes_on_where_what_has_the_mark_is_ended(
+    tmp_path: Path, mark: str
+) -> None:
+    log = tmp_path / mark / "tritonserver.log"
+    log.parent.mkdir()
+    log.touch()
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with (
+        subprocess.Popen(["tail", "-f", log]) as reader,
+        subprocess.Popen([*sleep, f"{mark}region"]) as stub,
+    ):
+        try:
+            wait_until(lambda: list(_supervisor._marked(mark.encode())) == [stub.pid])
+            _supervisor.sweep(mark)
+            stub.wait(10)
+            assert reader.poll() is None
+        finally:
+            reader.kill()
+            stub.kill()

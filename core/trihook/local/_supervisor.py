@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -74,7 +75,7 @@ def supervise(charge: Charge) -> int:
 
 
 def sweep(mark: str) -> None:
-    """Kill what has ``mark`` in its command line, and remove the regions that begin with it."""
+    """Kill what has regions of ``mark`` in its command line, and remove those regions."""
     for pid in _marked(mark.encode()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
@@ -130,8 +131,10 @@ def _children() -> Iterator[int]:
 
 
 def _marked(mark: bytes) -> Iterator[int]:
+    # not in a path: that is the name of the folder, of whose log somebody may wait for more
+    name = re.compile(rb"(?<!/)" + re.escape(mark))
     for pid, command in _processes("cmdline"):
-        if mark in command and pid != os.getpid():
+        if name.search(command) and pid != os.getpid():
             yield pid
 
 
