@@ -295,8 +295,31 @@ def test_a_scoring_error_keeps_its_class_and_names_stage_and_plugin(cls):
     refusal = cls("not a picture")
     with pytest.raises(cls, match="not a picture") as caught:
         _preprocess(_hooks(pictures=_raises(refusal)))
-    assert caught.value is refusal
-    assert (refusal.stage, refusal.plugin) == ("preprocess", "pictures")
+    assert (caught.value.stage, caught.value.plugin) == ("preprocess", "pictures")
+    assert caught.traceback[-1].name == "preprocess"  # where the plugin raised it
+
+
+def test_an_error_that_is_raised_again_and_again_has_the_stage_of_each_time():
+    class TooWide(PayloadError):
+        def __init__(self, limit):
+            super().__init__(f"over {limit}")
+            self.limit = limit
+
+    class Plugin:
+        @hookimpl
+        def preprocess(self):
+            raise refusal
+
+        @hookimpl
+        def postprocess(self):
+            raise refusal
+
+    refusal, hooks = TooWide(3), _hooks(pictures=Plugin())
+    for ask, stage in ((_preprocess, "preprocess"), (_postprocess, "postprocess")):
+        with pytest.raises(TooWide, match="over 3") as caught:
+            ask(hooks)
+        assert (caught.value.stage, caught.value.limit) == (stage, 3)
+    assert (refusal.stage, refusal.plugin) == ("", "")
 
 
 def test_a_refusal_keeps_its_cause():

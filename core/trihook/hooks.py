@@ -124,7 +124,7 @@ class Hooks:
             return self._chain(call, model).ask(call, arguments)
         except ScoringError as exc:
             call.blamed = call.blamed or call.running
-            raise exc.at(call.hook, call.blamed) from exc.__cause__
+            raise _copy(exc).at(call.hook, call.blamed) from exc.__cause__
         except KeyboardInterrupt:
             raise
         except BaseException as exc:
@@ -147,6 +147,13 @@ class Hooks:
             self._chains.clear()
         self._chains[key] = (model, chain)  # the model stays, so that its id stays its own
         return chain
+
+
+def _copy(error: ScoringError) -> ScoringError:
+    """Return an error like this one, which its plugin may have made once for all requests."""
+    copy = type(error).__new__(type(error), *error.args)
+    copy.__dict__.update(error.__dict__)
+    return copy.with_traceback(error.__traceback__)
 
 
 def _bad_answer(call: HookCall, answer: object, expected: str) -> HookResultError:
