@@ -300,7 +300,7 @@ def test_a_scoring_error_keeps_its_class_and_names_stage_and_plugin(cls):
 
 
 def test_an_error_that_is_raised_again_and_again_has_the_stage_of_each_time():
-    class TooWide(PayloadError):
+    class TooWideError(PayloadError):
         def __init__(self, limit):
             super().__init__(f"over {limit}")
             self.limit = limit
@@ -314,9 +314,9 @@ def test_an_error_that_is_raised_again_and_again_has_the_stage_of_each_time():
         def postprocess(self):
             raise refusal
 
-    refusal, hooks = TooWide(3), _hooks(pictures=Plugin())
+    refusal, hooks = TooWideError(3), _hooks(pictures=Plugin())
     for ask, stage in ((_preprocess, "preprocess"), (_postprocess, "postprocess")):
-        with pytest.raises(TooWide, match="over 3") as caught:
+        with pytest.raises(TooWideError, match="over 3") as caught:
             ask(hooks)
         assert (caught.value.stage, caught.value.limit) == (stage, 3)
     assert (refusal.stage, refusal.plugin) == ("", "")
