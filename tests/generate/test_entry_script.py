@@ -1,6 +1,8 @@
 """Generated entry scripts are readable, the same each time, and safe from being overwritten."""
 
 import ast
+import math
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -58,6 +60,14 @@ def test_a_script_holds_the_settings_that_it_was_made_of():
         }
     )
     assert settings_of_script(settings_in(render_entry_script(settings)), {}) == settings
+
+
+def test_what_is_infinite_stays_so_however_deep():
+    endless = {"a": math.inf, "b": [1, {"c": -math.inf}]}
+    text = render_entry_script(Settings(timeout=math.inf, options=endless))
+    [written] = re.findall(r"SETTINGS = (.*?^\})", text, re.MULTILINE | re.DOTALL)
+    settings = settings_of_script(eval(written), {})  # noqa: S307 - it is ours
+    assert (settings.options, settings.timeout) == (endless, math.inf)
 
 
 def test_what_the_server_decides_is_not_written():

@@ -46,7 +46,7 @@ def render_entry_script(settings: Settings) -> str:
 
     Triton's address and what differs from the defaults is written out.
     """
-    chosen = settings.model_dump(mode="json", exclude_defaults=True, exclude=set(_NOT_WRITTEN))
+    chosen = settings.model_dump(exclude_defaults=True, exclude=set(_NOT_WRITTEN))
     chosen = {"triton_url": settings.triton_url, **chosen}
     return _seal(_TEMPLATE.replace("{settings}", format_literal(chosen)))
 
@@ -81,9 +81,9 @@ def is_as_generated(content: bytes) -> bool:
 def format_literal(value: Any, indent: int = 0) -> str:
     """Return a value as a Python literal, an entry a line where it does not fit on one."""
     flat = _flat(value)
-    if not isinstance(value, (dict, list)) or not value:
+    if not isinstance(value, (dict, list, tuple)) or not value:
         return flat
-    if isinstance(value, list) and indent + len(flat) < _LINE:
+    if isinstance(value, (list, tuple)) and indent + len(flat) < _LINE:
         return flat
     inner = " " * (indent + 4)
     if isinstance(value, dict):
@@ -97,10 +97,10 @@ def format_literal(value: Any, indent: int = 0) -> str:
 
 
 def _flat(value: Any) -> str:
-    """Return the literal on one line; strings as formatters write them."""
+    """Return the literal on one line: strings as formatters write them, tuples as lists."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_flat(key)}: {_flat(each)}' for key, each in value.items())}}}"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_flat, value))}]"
     if isinstance(value, str) and '"' not in value:
         # a leading apostrophe makes repr choose double quotes
