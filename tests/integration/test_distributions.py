@@ -290,3 +290,14 @@ def test_the_plugin_of_the_documentation_installs(built, installed, tmp_path):
         assert empty.plugins() == {**seen[-1], "plaintext": "loaded"}
     finally:
         empty.python("-m", "pip", "uninstall", "--quiet", "--yes", "trihook-plaintext")
+
+
+def test_a_generated_plugin_installs(built, installed, tmp_path):
+    empty, seen = installed
+    empty.python("-m", "trihook", "generate", "plugin", "plain-text", "--output", tmp_path)
+    built.build(tmp_path, "wheel")
+    empty.install(built.wheel("trihook-plain-text"))
+    try:
+        assert empty.plugins() == {**seen[-1], "plain-text": "loaded"}
+    finally:
+        empty.python("-m", "pip", "uninstall", "--quiet", "--yes", "trihook-plain-text")
