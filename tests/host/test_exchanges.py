@@ -151,9 +151,20 @@ def test_a_body_that_is_cut_off_ends_the_connection(pair):
 
 def test_a_worker_that_is_ending_says_so_and_closes(pair):
     scorer = Scorer()
-    pair[0].sendall(_post() + _post())
+    pair[0].sendall(_post())
     assert _serve(pair, scorer, closing=lambda: True).get(timeout=10) == b""
     assert _replies(pair[0].recv(65536)) == [(b"200", b"close", b"1")]
+
+
+def test_requests_that_have_come_are_answered_before_a_connection_is_closed(pair):
+    scorer = Scorer()
+    pair[0].sendall(_post() * 3)
+    assert _serve(pair, scorer, closing=lambda: True).get(timeout=10) == b""
+    assert [(status, said) for status, said, _ in _read_all(pair[0], 3)] == [
+        (b"200", b"keep-alive"),
+        (b"200", b"keep-alive"),
+        (b"200", b"close"),
+    ]
 
 
 def test_the_last_reply_reaches_a_client_that_still_sends(pair):

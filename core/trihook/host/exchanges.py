@@ -64,8 +64,9 @@ class Exchanges:
     """Answers the usual scoring requests of one client.
 
     ``score`` makes the answers. ``is_closing`` tells whether the connection is to be closed after
-    the next one. A client may take ``patience`` seconds until its next request, for each further
-    piece of a body and of a reply, and for all of a body that is passed over.
+    the next one; it is asked where no further request has come. A client may take ``patience``
+    seconds until its next request, for each further piece of a body and of a reply, and for all of
+    a body that is passed over.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Exchanges:
         while data and (head := parse_head(data)) is not None:
             came, data = data[head.size : head.size + head.length], data[head.size + head.length :]
             body = Body(self._sock, came, head.length, self._patience.seconds)
-            is_last = not self._answer(head, body)
+            is_last = not self._answer(head, body, has_next=bool(data))
             if is_last and body.left and not body.is_late:
                 linger(self._sock, body.read)
             if is_last or body.is_late or not _drain(body, self._patience.seconds):
@@ -118,11 +119,11 @@ class Exchanges:
         self._patience.since = None
         return data
 
-    def _answer(self, head: Head, body: Body) -> bool:
-        """Answer a request; tell whether the connection stays open."""
+    def _answer(self, head: Head, body: Body, *, has_next: bool) -> bool:
+        """Answer a request; tell whether the connection stays open: for the next that has come."""
         environ = {**head.environ, "wsgi.input": body}
         answer = self._score(environ, head.model, head.version)
-        keep = not self._is_closing()
+        keep = has_next or not self._is_closing()
         reply = to_http(answer, SERVER, _date(int(time.time())), keep=keep)
         send_all(self._sock, reply, self._patience.seconds)
         return keep
