@@ -6,9 +6,10 @@ import errno
 import logging
 import math
 import os
+import resource
 import socket
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from trihook.config import Settings
@@ -19,6 +20,8 @@ from trihook.host.metrics import check_metrics, forget_process, shared_metrics
 
 EXIT_WRONG_SETTING = 2
 EXIT_BROKEN_PLUGIN = 3
+
+_FILES = 4096  # for 1,000 connections, those to Triton, and whatever hooks open
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +39,7 @@ def serve(settings: Settings) -> None:
     check_address(settings.host, settings.port)
     if settings.metrics:
         check_metrics()
+    _allow_files()
     status = _check_plugins(settings)
     if status:
         sys.exit(status)
@@ -58,6 +62,20 @@ def check_address(host: str, port: int) -> None:
             reason = (exc.strerror or "unknown").lower()
             problem = f"port {port} of {host} cannot be listened at: {reason}"
         raise ConfigError(problem) from exc
+
+
+def _allow_files() -> None:
+    """Let each worker open as many files as it needs, where that is the process's to say.
+
+    The usual limit is 1,024, for a worker that takes 1,000 connections. It is so low for the sake
+    of ``select()``, which knows no higher numbers.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    wanted = _FILES if hard == unlimited else min(_FILES, hard)
+    if soft != unlimited and soft < wanted:
+        with suppress(OSError, ValueError):  # some systems have a limit of their own besides
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def format_address(host: str, port: int) -> str:
