@@ -172,7 +172,7 @@ def test_a_worker_whose_hooks_never_return_is_replaced_and_others_lose_nothing(
 ):
     add_plugin(tmp_path, "trihook-hanging", "hanging", HANGING)
     with (
-        running_host(triton.url, settings="timeout = 2\n", plugins=tmp_path) as host,
+        running_host(triton.url, settings="timeout = 4\n", plugins=tmp_path) as host,
         ThreadPoolExecutor(4) as pool,
     ):
         [before] = workers_of(host.process.pid)
