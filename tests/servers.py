@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 _REQUEST_LINE = re.compile(rb"(?:GET|POST) (\S+) HTTP/1\.1\r\n")
+_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 24, 1, 2
 _PORTS_LOCK = threading.Lock()
 _ports: set[int] = set()
 
@@ -169,6 +171,12 @@ def environment(plugins: Path | None = None) -> dict[str, str]:
     """Return the environment for a process that is to find further distributions in a folder."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRIHOOK_")}
     return {**inherited, "PYTHONPATH": str(plugins)} if plugins else inherited
+
+
+def heed_permissions() -> None:
+    """Let even root read only what it may, from the next ``exec`` on; see prctl(2)."""
+    for capability in (_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 @contextmanager

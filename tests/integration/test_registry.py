@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from servers import environment
+from servers import environment, heed_permissions
 
 
 @pytest.fixture
@@ -116,6 +116,45 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(trihook, folder, home)
     [line] = done.stderr.splitlines()
     assert line.startswith(f"Error: {folder} cannot be registered as 'vector': file too large")
     assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "said"),
+    [
+        ("home", "registry list", "registered models cannot be read: "),
+        ("home", "services", "services cannot be read: "),
+        ("home/models", "registry list", "registered models cannot be read: "),
+        ("home/models", "registry show x", "registered models cannot be read: "),
+        ("home/models", "registry delete x", "registered models cannot be read: "),
+        ("home/models", "deploy x --model x", "registered models cannot be read: "),
+        ("home/services", "services", "services cannot be read: "),
+        ("home/services", "show x", "service 'x' cannot be read: "),
+        ("home/services", "deploy x --model vector", "service 'x' cannot be deployed: "),
+        ("models", "register models/triton --name x", "triton cannot be registered as 'x': "),
+        ("models", "triton models/triton", "there is no "),
+        ("models", "serve --entry-script models/score.py", ""),
+    ],
+)
+def test_a_folder_that_may_not_be_read_is_one_line(
+    trihook, folder, home, tmp_path, closed, command, said
+):
+    trihook("register", folder, "--name", "vector")
+    (home / "services").mkdir()
+    (tmp_path / closed).chmod(0o000)
+    done = trihook(*command.split(), cwd=tmp_path, preexec_fn=heed_permissions)
+    (tmp_path / closed).chmod(0o700)
+    assert done.returncode in (1, 2)
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert f"{said}permission" in line
+
+
+def test_a_home_in_a_folder_that_may_not_be_read_is_one_line(trihook, home, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o000)
+    done = trihook("services", "--home", "closed/home", cwd=tmp_path, preexec_fn=heed_permissions)
+    assert done.returncode == 2
+    said = f"Error: home {tmp_path}/closed/home cannot be read: permission denied"
+    assert done.stderr.splitlines()[-1].startswith(said)
 
 
 def test_wrong_settings_for_a_deployment_are_a_usage_error(trihook, folder, tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trihook.config import load_settings
+from trihook.deploy.storage import explained
 from trihook.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -49,8 +50,9 @@ def find_home(folder: str | os.PathLike[str] | None = None) -> Home:
         path = (Path(chosen) if chosen else _own_home()).expanduser().absolute()
     except RuntimeError as exc:  # there is no HOME, and the user is in no list of users
         raise ConfigError("no folder is the user's own: choose one with --home") from exc
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"home {path} is no folder")
+    with explained(ConfigError, f"home {path} cannot be read"):
+        if path.exists() and not path.is_dir():
+            raise ConfigError(f"home {path} is no folder")
     return Home(path)
 
 

@@ -11,10 +11,11 @@ from trihook.errors import DeploymentError
 
 
 def service_names(home: Home) -> tuple[str, ...]:
-    """Return the names of all services, sorted."""
-    if not home.services.is_dir():
-        return ()
-    return tuple(sorted(folder.name for folder in home.services.iterdir() if folder.is_dir()))
+    """Return the names of all services, sorted; raises :class:`trihook.DeploymentError`."""
+    with explained(DeploymentError, "services cannot be read"):
+        if not home.services.is_dir():
+            return ()
+        return tuple(sorted(folder.name for folder in home.services.iterdir() if folder.is_dir()))
 
 
 def used_models(home: Home) -> dict[str, tuple[str, ...]]:

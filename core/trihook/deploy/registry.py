@@ -37,6 +37,7 @@ from trihook.errors import RegistryError
 _RECORD = "model.json"
 _FILES = "files"
 _DELETED = ".deleted"
+_UNREADABLE = "registered models cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,10 @@ class Registry:
         """
         if not NAME.fullmatch(name):
             raise RegistryError(f"{name!r} cannot name a model: expected {NAME_RULE}")
-        content, prefix = find_content(path)
-        with (
-            explained(RegistryError, f"{path} cannot be registered as {name!r}"),
-            staged(self._home.staging) as folder,
-        ):
+        failure = f"{path} cannot be registered as {name!r}"
+        with explained(RegistryError, failure):
+            content, prefix = find_content(path)
+        with explained(RegistryError, failure), staged(self._home.staging) as folder:
             (folder / _FILES).mkdir()
             copy = folder / _FILES / prefix
             if not prefix:
@@ -208,9 +208,10 @@ class Registry:
                     raise
 
     def _names(self) -> list[str]:
-        if not self._home.models.is_dir():
-            return []
-        return sorted(folder.name for folder in self._home.models.iterdir())
+        with explained(RegistryError, _UNREADABLE):
+            if not self._home.models.is_dir():
+                return []
+            return sorted(folder.name for folder in self._home.models.iterdir())
 
     def _versions(self, name: str) -> tuple[int, ...]:
         folder = self._home.models / name
@@ -224,9 +225,10 @@ class Registry:
     def _numbers(self, name: str) -> list[int]:
         """Return the numbers that were given, in order, those of deleted versions among them."""
         folder = self._home.models / name
-        if not folder.is_dir():
-            return []
-        names = {path.name.removesuffix(_DELETED) for path in folder.iterdir()}
+        with explained(RegistryError, _UNREADABLE):
+            if not folder.is_dir():
+                return []
+            names = {path.name.removesuffix(_DELETED) for path in folder.iterdir()}
         return sorted(int(name) for name in names if name.isdecimal())
 
     def _read(self, name: str, version: int) -> Model:

@@ -80,8 +80,8 @@ class LocalService:
             workers=workers,
             timeout=timeout,
         )
-        require_new(service, overwrite=overwrite)
         with explained(DeploymentError, f"service {name!r} cannot be deployed"):
+            require_new(service, overwrite=overwrite)
             start_service(service, wanted, port, overwrite=overwrite)
         return service
 
@@ -90,7 +90,9 @@ class LocalService:
         """Return the service of that name; raises :class:`trihook.DeploymentError`."""
         place = find_home(home)
         service = cls(name, place)
-        if not NAME.fullmatch(name) or not service.folder.is_dir():
+        with explained(DeploymentError, f"service {name!r} cannot be read"):
+            is_there = NAME.fullmatch(name) and service.folder.is_dir()
+        if not is_there:
             known = ", ".join(service_names(place)) or "none"
             raise DeploymentError(f"there is no service {name!r}; services are: {known}")
         return service

@@ -73,10 +73,10 @@ def require_valid(
 
 def find_problems(repository: Path, names: Collection[str] | None = None) -> tuple[Problem, ...]:
     """Return what is wrong with a repository, or with the models ``names`` in it; () if nothing."""
-    if not repository.is_dir():
-        what = "is a file, not a folder" if repository.exists() else "does not exist"
-        return (Problem(repository, f"the model repository {what}"),)
     try:
+        if not repository.is_dir():
+            what = "is a file, not a folder" if repository.exists() else "does not exist"
+            return (Problem(repository, f"the model repository {what}"),)
         return tuple(_find_problems(repository, names))
     except PermissionError as exc:
         return (Problem(Path(exc.filename), "there is no permission to read this"),)
